@@ -1,0 +1,211 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+
+/// Find photos by meaning: by words, by example or by both. Nothing leaves this machine.
+#[derive(Parser)]
+#[command(name = "photorecall", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Index a folder of photos; run it again to take only what is new, changed or gone
+    Index(IndexArgs),
+    /// Add single photos or folders to a library
+    Add(AddArgs),
+    /// Take photos out of a library (the files themselves stay)
+    Remove(RemoveArgs),
+    /// Rewrite a library without what was removed
+    Compact(LibraryArgs),
+    /// Find photos by words, by an example photo, or by both
+    Search(SearchArgs),
+    /// Find photos like one of the library
+    Similar(SimilarArgs),
+    /// Print the embeddings of photos or texts
+    Embed(EmbedArgs),
+    /// Tell about a library or a model
+    Info(InfoArgs),
+    /// Check every byte of a library; exit code 0 only when it is intact
+    Verify(LibraryArgs),
+    /// Measure how well a model finds labelled or captioned photos
+    Eval(EvalArgs),
+    /// Serve a library and the web app on loopback
+    Serve(ServeArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub struct LibraryArgs {
+    /// The library's folder
+    #[arg(long, value_name = "DIR")]
+    pub library: PathBuf,
+}
+
+#[derive(Args)]
+pub struct IndexArgs {
+    /// The folder of photos, searched recursively
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    #[command(flatten)]
+    pub how: HowArgs,
+    /// Leave out files that match this glob (as in .gitignore; may be given again)
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Take hidden files and folders too
+    #[arg(long)]
+    pub hidden: bool,
+}
+
+#[derive(Args)]
+pub struct AddArgs {
+    /// Photos or folders
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// How photos are read and told about.
+#[derive(Args)]
+pub struct HowArgs {
+    /// The model: a folder, or the name of the one that ships
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+    /// Trim rows and columns that are wholly black before a photo is looked at
+    #[arg(long)]
+    pub trim_borders: bool,
+    /// Threads (default: one a core)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object in place of the summary
+    #[arg(long)]
+    pub json: bool,
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Args)]
+pub struct RemoveArgs {
+    /// Paths as the library names them; a folder takes all below it
+    #[arg(required = true)]
+    pub paths: Vec<String>,
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+/// Which hits, and how they are printed.
+#[derive(Args)]
+pub struct HitArgs {
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    /// How many photos
+    #[arg(short, default_value_t = 10, value_name = "N")]
+    pub k: usize,
+    /// Skip the best N
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub offset: usize,
+    /// Leave out photos with a lower cosine than this
+    #[arg(long, value_name = "COSINE")]
+    pub min_score: Option<f32>,
+    /// Print one JSON array, best first
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["words", "image"]))]
+pub struct SearchArgs {
+    /// What to look for
+    pub words: Vec<String>,
+    /// A photo to look for
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    #[command(flatten)]
+    pub hits: HitArgs,
+    /// The model, when it is not found by the library's own note of it
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Args)]
+pub struct SimilarArgs {
+    /// A photo's path as the library names it
+    pub path: String,
+    #[command(flatten)]
+    pub hits: HitArgs,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["image", "text"]))]
+pub struct EmbedArgs {
+    /// Photos
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub image: Vec<PathBuf>,
+    /// Texts
+    #[arg(long, num_args = 1.., value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// The model: a folder, or the name of the one that ships
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+    /// Print one array of {input, embedding}; without it, one line of numbers an input
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("about").required(true).args(["library", "model"]))]
+pub struct InfoArgs {
+    /// The library's folder
+    #[arg(long, value_name = "DIR")]
+    pub library: Option<PathBuf>,
+    /// A model: a folder, or the name of the one that ships
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// The folder of photos
+    #[arg(long, value_name = "DIR")]
+    pub photos: PathBuf,
+    /// Tab-separated, with a header: column `file`, and `label` or `caption`
+    #[arg(long, value_name = "TSV")]
+    pub labels: PathBuf,
+    /// The query for a label; `{}` stands for it
+    #[arg(long, default_value = "a photo of a {}")]
+    pub template: String,
+    /// The model: a folder, or the name of the one that ships
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The library's folder
+    pub library: PathBuf,
+    /// The port on loopback; 0 takes a free one
+    #[arg(long, default_value_t = 8417)]
+    pub port: u16,
+    /// The built web app (default: `www` beside the folder of this program)
+    #[arg(long, value_name = "DIR")]
+    pub app: Option<PathBuf>,
+}

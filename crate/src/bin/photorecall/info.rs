@@ -1,0 +1,111 @@
+//! Telling about libraries and models.
+
+use std::path::Path;
+
+use anyhow::Context;
+use photorecall::Kernels;
+use photorecall::encoder::Model;
+use photorecall::library::{Damage, ModelRef};
+use photorecall::store::files::FileStore;
+use serde_json::json;
+
+use crate::args::{InfoArgs, LibraryArgs};
+use crate::{Outcome, model};
+
+/// What a library notes of the model that filled it.
+pub fn model_ref(model: &Model) -> ModelRef {
+    ModelRef {
+        name: model.name().to_owned(),
+        digest: model.digest().to_owned(),
+        dim: model.dim(),
+    }
+}
+
+/// Names every damaged part on stderr.
+pub fn tell_damage(damaged: &[Damage]) {
+    for part in damaged {
+        eprintln!("damaged: segment {}: {}", part.segment, part.reason);
+        for path in part.photos.iter().flatten() {
+            eprintln!("  to be indexed again: {path}");
+        }
+    }
+}
+
+/// `photorecall info`
+pub fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    match (&args.library, &args.model) {
+        (Some(library), _) => library_info(library, args.json),
+        (None, Some(choice)) => model_info(choice, args.json),
+        (None, None) => Ok(Outcome::Done),
+    }
+}
+
+fn library_info(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
+    let opened = FileStore::read_only(folder)?
+        .load()?
+        .with_context(|| format!("no library in {}", folder.display()))?;
+    tell_damage(&opened.damaged);
+    let stats = opened.library.stats();
+    let told = json!({
+        "photos": stats.photos,
+        "deleted": stats.deleted,
+        "segments": stats.segments,
+        "bytes": stats.bytes,
+        "dim": stats.dim,
+        "model": stats.model.name,
+        "model_digest": stats.model.digest,
+        "damaged": opened.damaged.len(),
+        "kernels": Kernels::best().name(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    tell(&told, json)?;
+    Ok(Outcome::Done)
+}
+
+fn model_info(choice: &str, json: bool) -> anyhow::Result<Outcome> {
+    let model = model::load(choice)?;
+    let told = json!({
+        "model": model.name(),
+        "model_digest": model.digest(),
+        "dim": model.dim(),
+        "kernels": Kernels::best().name(),
+        "image": model.image().report(),
+        "text": model.text().ok().map(|text| text.report()),
+    });
+    tell(&told, json)?;
+    Ok(Outcome::Done)
+}
+
+fn tell(told: &serde_json::Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(told)?);
+    } else if let Some(fields) = told.as_object() {
+        for (name, value) in fields {
+            match value.as_str() {
+                Some(text) => println!("{name:14} {text}"),
+                None => println!("{name:14} {value}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `photorecall verify`
+pub fn verify(args: &LibraryArgs) -> anyhow::Result<Outcome> {
+    let opened = FileStore::read_only(&args.library)?
+        .load()?
+        .with_context(|| format!("no library in {}", args.library.display()))?;
+    tell_damage(&opened.damaged);
+    let stats = opened.library.stats();
+    anyhow::ensure!(
+        opened.damaged.is_empty(),
+        "{} of {} segments are damaged; `photorecall index` takes their photos in again",
+        opened.damaged.len(),
+        opened.damaged.len() + stats.segments
+    );
+    println!(
+        "intact: {} photos in {} segments, {} bytes",
+        stats.photos, stats.segments, stats.bytes
+    );
+    Ok(Outcome::Done)
+}

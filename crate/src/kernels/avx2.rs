@@ -1,0 +1,160 @@
+//! AVX2 with FMA: int8 through 16-bit pairs (`vpmaddwd`), which keeps all 8 bits of the weights.
+
+use core::arch::x86_64::*;
+
+use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
+use super::portable::{self, AttentionShape, epilogue, fused};
+use super::{Kernels, Tiles};
+
+/// Columns of a panel: two registers of eight sums.
+const NR: usize = 16;
+/// Rows of a tile: 4 × 2 sums, two weights and a broadcast fit sixteen registers.
+const MR: usize = 4;
+const F32_MR: usize = 5;
+
+pub(super) static TABLE: Kernels = Kernels {
+    name: "avx2",
+    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    dot_f32,
+    l2_squared_f32,
+    dot_i8,
+    hamming_u64,
+    gemm_i8,
+    gemm_f32,
+    attention,
+    quick_gelu,
+    gelu,
+    softmax_rows,
+};
+
+#[target_feature(enable = "avx2,fma")]
+fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
+    portable::dot_f32(a, b, fused)
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn l2_squared_f32(a: &[f32], b: &[f32]) -> f32 {
+    portable::l2_squared_f32(a, b, fused)
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
+    portable::gemm_f32::<F32_MR, NR>(a, m, w, out, fused);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn attention(
+    qkv: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    portable::attention::<F32_MR, NR>(qkv, shape, mask, out, scratch, fused);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn quick_gelu(x: &mut [f32]) {
+    portable::quick_gelu(x);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn gelu(x: &mut [f32]) {
+    portable::gelu(x);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn softmax_rows(x: &mut [f32], columns: usize) {
+    portable::softmax_rows(x, columns);
+}
+
+#[target_feature(enable = "popcnt")]
+fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
+    a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
+}
+
+#[target_feature(enable = "avx2")]
+fn sum_i32(v: __m256i) -> i32 {
+    let mut lanes = [0i32; 8];
+    // SAFETY: `lanes` holds the 32 bytes that are written.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), v) };
+    lanes.iter().sum()
+}
+
+#[target_feature(enable = "avx2")]
+fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    let (a_parts, b_parts) = (a.chunks_exact(16), b.chunks_exact(16));
+    let (a_rest, b_rest) = (a_parts.remainder(), b_parts.remainder());
+    let mut sum = _mm256_setzero_si256();
+    for (x, y) in a_parts.zip(b_parts) {
+        // SAFETY: each part is 16 bytes, as much as is read.
+        let (x, y) =
+            unsafe { (_mm_loadu_si128(x.as_ptr().cast()), _mm_loadu_si128(y.as_ptr().cast())) };
+        let product = _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(y));
+        sum = _mm256_add_epi32(sum, product);
+    }
+    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    sum_i32(sum) + rest
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
+    portable::quantise_rows(a, m, w, scratch);
+    for panel in 0..w.n.div_ceil(NR) {
+        let mut row = 0;
+        while row < m {
+            let rows = (m - row).min(MR);
+            match rows {
+                MR => tile::<MR>(row, panel, w, scratch, out),
+                3 => tile::<3>(row, panel, w, scratch, out),
+                2 => tile::<2>(row, panel, w, scratch, out),
+                _ => tile::<1>(row, panel, w, scratch, out),
+            }
+            row += rows;
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn tile<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+    let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
+    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+    for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
+        // SAFETY: `b` is 32 bytes: two loads of 16.
+        let b = unsafe {
+            [
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(b.as_ptr().cast())),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(b.as_ptr().add(16).cast())),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has kp values and there are kp / 2 pairs.
+            let x = unsafe { rows[r].as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
+            let x = _mm256_set1_epi32(x);
+            sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(b[0], x));
+            sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(b[1], x));
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let mut lanes = [0i32; NR];
+        // SAFETY: `lanes` holds the 64 bytes that are written.
+        unsafe {
+            _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sums[0]);
+            _mm256_storeu_si256(lanes.as_mut_ptr().add(8).cast(), sums[1]);
+        }
+        store(&lanes, row + r, panel * NR, w, q.scale[row + r], out);
+    }
+}
+
+/// Brings one row of a tile back to f32 and writes the columns that are real.
+#[inline(always)]
+fn store(lanes: &[i32; NR], row: usize, column: usize, w: &PackedI8, scale: f32, out: &mut [f32]) {
+    let columns = (w.n - column).min(NR);
+    let mut values = [0f32; NR];
+    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
+    for c in 0..NR {
+        values[c] = epilogue(lanes[c], scale, scales[c], bias[c]);
+    }
+    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
+}

@@ -1,0 +1,220 @@
+//! AVX-512: int8 through 16-bit pairs, or four at a time where the CPU has VNNI (`vpdpbusd`).
+
+use core::arch::x86_64::*;
+
+use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
+use super::portable::{self, AttentionShape, epilogue, fused};
+use super::{Kernels, Tiles};
+
+/// Columns of a panel: two registers of sixteen sums.
+const NR: usize = 32;
+/// Rows of a tile: 12 × 2 sums, two weights and a broadcast fit 32 registers.
+const MR: usize = 12;
+const F32_MR: usize = 8;
+
+pub(super) static TABLE: Kernels = Kernels {
+    name: "avx512",
+    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    dot_f32,
+    l2_squared_f32,
+    dot_i8,
+    hamming_u64,
+    gemm_i8: gemm_i8_pairs,
+    gemm_f32,
+    attention,
+    quick_gelu,
+    gelu,
+    softmax_rows,
+};
+
+pub(super) static VNNI: Kernels = Kernels {
+    name: "avx512vnni",
+    tiles: Tiles { i8: Layout::Quads { nr: NR }, f32_nr: NR },
+    dot_f32,
+    l2_squared_f32,
+    dot_i8,
+    hamming_u64,
+    gemm_i8: gemm_i8_quads,
+    gemm_f32,
+    attention,
+    quick_gelu,
+    gelu,
+    softmax_rows,
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
+    portable::dot_f32(a, b, fused)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn l2_squared_f32(a: &[f32], b: &[f32]) -> f32 {
+    portable::l2_squared_f32(a, b, fused)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
+    portable::gemm_f32::<F32_MR, NR>(a, m, w, out, fused);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn attention(
+    qkv: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    portable::attention::<F32_MR, NR>(qkv, shape, mask, out, scratch, fused);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn quick_gelu(x: &mut [f32]) {
+    portable::quick_gelu(x);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn gelu(x: &mut [f32]) {
+    portable::gelu(x);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn softmax_rows(x: &mut [f32], columns: usize) {
+    portable::softmax_rows(x, columns);
+}
+
+#[target_feature(enable = "popcnt")]
+fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
+    a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    let (a_parts, b_parts) = (a.chunks_exact(32), b.chunks_exact(32));
+    let (a_rest, b_rest) = (a_parts.remainder(), b_parts.remainder());
+    let mut sum = _mm512_setzero_si512();
+    for (x, y) in a_parts.zip(b_parts) {
+        // SAFETY: each part is 32 bytes, as much as is read.
+        let (x, y) =
+            unsafe { (_mm256_loadu_si256(x.as_ptr().cast()), _mm256_loadu_si256(y.as_ptr().cast())) };
+        let product = _mm512_madd_epi16(_mm512_cvtepi8_epi16(x), _mm512_cvtepi8_epi16(y));
+        sum = _mm512_add_epi32(sum, product);
+    }
+    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    _mm512_reduce_add_epi32(sum) + rest
+}
+
+/// Calls a tile of 1 to 12 rows, the row count known to the compiler.
+macro_rules! by_rows {
+    ($rows:expr, $tile:ident, $args:tt, [$($n:literal)*]) => {
+        match $rows { $($n => by_rows!(@ $tile, $n, $args),)* _ => unreachable!("tiles have 1 to {MR} rows") }
+    };
+    (@ $tile:ident, $n:literal, ($($arg:expr),*)) => { $tile::<$n>($($arg),*) };
+}
+
+/// Rows are dealt out evenly: 197 tokens are 17 tiles of 11 or 12, not 16 of 12 and one of 5.
+fn tiles(m: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = m.div_ceil(MR).max(1);
+    let (base, extra) = (m / count, m % count);
+    (0..count).scan(0, move |row, tile| {
+        let rows = base + usize::from(tile < extra);
+        *row += rows;
+        Some((*row - rows, rows))
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn gemm_i8_pairs(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], q: &mut GemmScratch) {
+    portable::quantise_rows(a, m, w, q);
+    for panel in 0..if m > 0 { w.n.div_ceil(NR) } else { 0 } {
+        for (row, rows) in tiles(m) {
+            by_rows!(rows, tile_pairs, (row, panel, w, q, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+fn gemm_i8_quads(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], q: &mut GemmScratch) {
+    portable::quantise_rows(a, m, w, q);
+    for panel in 0..if m > 0 { w.n.div_ceil(NR) } else { 0 } {
+        for (row, rows) in tiles(m) {
+            by_rows!(rows, tile_quads, (row, panel, w, q, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn tile_pairs<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+    let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
+    let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+    for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
+        // SAFETY: `b` is 64 bytes: two loads of 32.
+        let b = unsafe {
+            [
+                _mm512_cvtepi8_epi16(_mm256_loadu_si256(b.as_ptr().cast())),
+                _mm512_cvtepi8_epi16(_mm256_loadu_si256(b.as_ptr().add(32).cast())),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has kp values and there are kp / 2 pairs.
+            let x = unsafe { rows[r].as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
+            let x = _mm512_set1_epi32(x);
+            sums[r][0] = _mm512_add_epi32(sums[r][0], _mm512_madd_epi16(b[0], x));
+            sums[r][1] = _mm512_add_epi32(sums[r][1], _mm512_madd_epi16(b[1], x));
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        store(sums, 0, row + r, panel * NR, w, q.scale[row + r], out);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+fn tile_quads<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+    let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
+    let rows: [&[i8]; ROWS] = std::array::from_fn(|r| &q.narrow[(row + r) * w.kp..][..w.kp]);
+    let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+    for (quad, b) in weights.chunks_exact(4 * NR).enumerate() {
+        // SAFETY: `b` is 128 bytes: two loads of 64.
+        let b = unsafe {
+            [_mm512_loadu_si512(b.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().add(64).cast())]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has kp values, a multiple of 4, and there are kp / 4 quads.
+            let x = unsafe { rows[r].as_ptr().add(4 * quad).cast::<i32>().read_unaligned() };
+            let x = _mm512_set1_epi32(x);
+            sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], b[0], x);
+            sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b[1], x);
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
+        store(sums, 128 * q.sum[row + r], row + r, panel * NR, w, q.scale[row + r], out);
+    }
+}
+
+/// Brings one row of a tile back to f32 and writes the columns that are real.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn store(
+    sums: &[__m512i; 2],
+    offset: i32,
+    row: usize,
+    column: usize,
+    w: &PackedI8,
+    scale: f32,
+    out: &mut [f32],
+) {
+    let mut lanes = [0i32; NR];
+    // SAFETY: `lanes` holds the 128 bytes that are written.
+    unsafe {
+        _mm512_storeu_si512(lanes.as_mut_ptr().cast(), sums[0]);
+        _mm512_storeu_si512(lanes.as_mut_ptr().add(16).cast(), sums[1]);
+    }
+    let columns = (w.n - column).min(NR);
+    let mut values = [0f32; NR];
+    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
+    for c in 0..NR {
+        values[c] = epilogue(lanes[c] - offset, scale, scales[c], bias[c]);
+    }
+    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
+}

@@ -1,0 +1,249 @@
+//! Distances, popcounts and matrix products: one contract, one scalar reference, one file an
+//! instruction set.
+//!
+//! ```text
+//! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, hamming_u64,
+//!                                       gemm_i8, gemm_f32, attention, gelu, softmax_rows
+//! scalar │ avx2 │ avx512 │ avx512vnni │ simd128       bodies in portable.rs, or intrinsics
+//! ```
+//!
+//! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
+//! given out after the CPU was found to have its instructions. Integers agree to the bit between all
+//! tables, `gemm_i8` whole; other f32 results differ by rounding.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod packed;
+#[cfg(test)]
+mod parity;
+mod portable;
+mod scalar;
+#[cfg(target_arch = "wasm32")]
+mod simd128;
+
+use std::sync::LazyLock;
+
+use packed::Layout;
+pub use packed::{AttentionScratch, GemmScratch, PackedF32, PackedI8};
+pub use portable::AttentionShape;
+
+/// Attention's signature: query, key, value; shape; mask; output; scratch.
+type Attention =
+    unsafe fn([&[f32]; 3], AttentionShape, Option<&[f32]>, &mut [f32], &mut AttentionScratch);
+
+/// How a table tiles its matrices.
+struct Tiles {
+    i8: Layout,
+    f32_nr: usize,
+}
+
+/// One instruction set's functions. Shapes are checked by the methods, so that no kernel reads or
+/// writes out of bounds; a wrong shape is our own bug and panics.
+pub struct Kernels {
+    name: &'static str,
+    tiles: Tiles,
+    dot_f32: unsafe fn(&[f32], &[f32]) -> f32,
+    l2_squared_f32: unsafe fn(&[f32], &[f32]) -> f32,
+    dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
+    hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
+    gemm_i8: unsafe fn(&[f32], usize, &PackedI8, &mut [f32], &mut GemmScratch),
+    gemm_f32: unsafe fn(&[f32], usize, &PackedF32, &mut [f32]),
+    attention: Attention,
+    quick_gelu: unsafe fn(&mut [f32]),
+    gelu: unsafe fn(&mut [f32]),
+    softmax_rows: unsafe fn(&mut [f32], usize),
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernels({})", self.name)
+    }
+}
+
+/// Every table of this architecture, the best first.
+#[cfg(target_arch = "x86_64")]
+static TABLES: &[&Kernels] = &[&avx512::VNNI, &avx512::TABLE, &avx2::TABLE, &scalar::TABLE];
+#[cfg(target_arch = "wasm32")]
+static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
+static TABLES: &[&Kernels] = &[&scalar::TABLE];
+
+/// Whether this CPU has what the table needs.
+fn runs_here(table: &Kernels) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::is_x86_feature_detected as has;
+        let avx512 = || has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("fma");
+        match table.name {
+            "avx2" => has!("avx2") && has!("fma") && has!("popcnt"),
+            "avx512" => avx512(),
+            "avx512vnni" => avx512() && has!("avx512vnni"),
+            _ => true,
+        }
+    }
+    // In wasm a module with instructions that the engine lacks does not load at all.
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = table;
+        true
+    }
+}
+
+impl Kernels {
+    /// The best table of this machine, chosen once. The environment variable `PHOTORECALL_KERNELS`
+    /// names another one, to compare or to reproduce; a name that cannot run here is passed over.
+    pub fn best() -> &'static Self {
+        static BEST: LazyLock<&'static Kernels> = LazyLock::new(|| {
+            let asked = std::env::var("PHOTORECALL_KERNELS").ok();
+            let named = asked.as_deref().and_then(Kernels::by_name);
+            named.or_else(|| Kernels::available().into_iter().next()).unwrap_or(&scalar::TABLE)
+        });
+        *BEST
+    }
+
+    /// The tables that this machine can run, the best first.
+    pub fn available() -> Vec<&'static Self> {
+        TABLES.iter().copied().filter(|table| runs_here(table)).collect()
+    }
+
+    /// The names of all tables of this architecture, whether they can run here or not.
+    pub fn all_names() -> Vec<&'static str> {
+        TABLES.iter().map(|table| table.name).collect()
+    }
+
+    /// The table of that name, if this machine can run it.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        Self::available().into_iter().find(|table| table.name == name)
+    }
+
+    /// `scalar`, `avx2`, `avx512`, `avx512vnni` or `simd128`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Σ aᵢ·bᵢ.
+    ///
+    /// # Panics
+    /// When the lengths differ; so do the next three.
+    pub fn dot_f32(&self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "dot_f32");
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        unsafe { (self.dot_f32)(a, b) }
+    }
+
+    /// Σ (aᵢ − bᵢ)².
+    pub fn l2_squared_f32(&self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "l2_squared_f32");
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        unsafe { (self.l2_squared_f32)(a, b) }
+    }
+
+    /// Σ aᵢ·bᵢ, exact up to 2¹⁶ elements.
+    pub fn dot_i8(&self, a: &[i8], b: &[i8]) -> i32 {
+        assert_eq!(a.len(), b.len(), "dot_i8");
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        unsafe { (self.dot_i8)(a, b) }
+    }
+
+    /// The number of bits that differ.
+    pub fn hamming_u64(&self, a: &[u64], b: &[u64]) -> u32 {
+        assert_eq!(a.len(), b.len(), "hamming_u64");
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        unsafe { (self.hamming_u64)(a, b) }
+    }
+
+    /// Packs int8 weights `w` `[k, n]`, q ∈ [-127, 127], with one scale and one bias a column.
+    ///
+    /// # Panics
+    /// When the lengths are not k·n and n.
+    pub fn pack_i8(&self, w: &[i8], k: usize, n: usize, scale: &[f32], bias: Option<&[f32]>) -> PackedI8 {
+        PackedI8::new(self.name, self.tiles.i8, w, (k, n), scale, bias)
+    }
+
+    /// `out[m, n] = a[m, k] · w[k, n] + bias`: the rows of `a` are quantised to int8, symmetrically
+    /// and each by its own largest magnitude; products are summed exactly in i32.
+    ///
+    /// # Panics
+    /// When the lengths are not m·k and m·n, or `w` was packed by another table.
+    pub fn gemm_i8(&self, a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
+        assert_eq!(w.table, self.name, "weights packed by another table");
+        assert_eq!(a.len(), m * w.k, "activations [{m}, {}]", w.k);
+        assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree with the shapes, and
+        // `PackedI8::new` made its panels whole.
+        unsafe { (self.gemm_i8)(a, m, w, out, scratch) }
+    }
+
+    /// Packs f32 weights `w` `[k, n]` with one bias a column.
+    ///
+    /// # Panics
+    /// When the lengths are not k·n and n.
+    pub fn pack_f32(&self, w: &[f32], k: usize, n: usize, bias: Option<&[f32]>) -> PackedF32 {
+        assert_eq!(w.len(), k * n, "weights [{k}, {n}]");
+        assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
+        let mut packed = PackedF32::default();
+        packed.fill(k, n, self.tiles.f32_nr, |row, column| w[row * n + column]);
+        if let Some(bias) = bias {
+            packed.bias[..n].copy_from_slice(bias);
+        }
+        packed
+    }
+
+    /// `out[m, n] = a[m, k] · w[k, n] + bias`.
+    ///
+    /// # Panics
+    /// When the lengths are not m·k and m·n, or `w` was packed by another table.
+    pub fn gemm_f32(&self, a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
+        assert_eq!(w.nr, self.tiles.f32_nr, "weights packed by another table");
+        assert_eq!(a.len(), m * w.k, "activations [{m}, {}]", w.k);
+        assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.gemm_f32)(a, m, w, out) }
+    }
+
+    /// softmax(q·kᵀ·scale + mask)·v for every head; `q`, `k`, `v` and `out` are `[t, heads, d]`, the
+    /// additive mask is `[t, t]`.
+    ///
+    /// # Panics
+    /// When a length is not the shape's.
+    pub fn attention(
+        &self,
+        qkv: [&[f32]; 3],
+        shape: AttentionShape,
+        mask: Option<&[f32]>,
+        out: &mut [f32],
+        scratch: &mut AttentionScratch,
+    ) {
+        let AttentionShape { t, heads, d, .. } = shape;
+        assert!(qkv.iter().all(|x| x.len() == t * heads * d), "q, k, v [{t}, {heads}, {d}]");
+        assert_eq!(out.len(), t * heads * d, "output [{t}, {heads}, {d}]");
+        assert!(mask.is_none_or(|mask| mask.len() == t * t), "mask [{t}, {t}]");
+        assert!(t > 0 && heads > 0 && d > 0, "an empty attention");
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.attention)(qkv, shape, mask, out, scratch) }
+    }
+
+    /// x·σ(1.702·x) in place, as CLIP was trained with.
+    pub fn quick_gelu(&self, x: &mut [f32]) {
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.quick_gelu)(x) }
+    }
+
+    /// x·Φ(x) in place (Hendrycks and Gimpel 2016), erf to 5·10⁻⁷.
+    pub fn gelu(&self, x: &mut [f32]) {
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.gelu)(x) }
+    }
+
+    /// The softmax of each row of `columns` values, in place.
+    ///
+    /// # Panics
+    /// When the length is no multiple of `columns`.
+    pub fn softmax_rows(&self, x: &mut [f32], columns: usize) {
+        assert!(columns > 0 && x.len().is_multiple_of(columns), "rows of {columns}");
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.softmax_rows)(x, columns) }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a table packs for itself: weights in panels, activations in rows.
+//!
+//! ```text
+//! panel p of PackedI8 (columns p·nr … p·nr+nr), groups of g input rows:
+//!   Pairs (g = 2)  k₀c₀ k₁c₀ k₀c₁ k₁c₁ … │ k₂c₀ k₃c₀ …      i8 weights
+//!   Quads (g = 4)  k₀c₀ k₁c₀ k₂c₀ k₃c₀ k₀c₁ …               u8 = weight + 128, for VNNI's u8 × i8
+//! ```
+//! Rows and columns that only fill up a group or panel are zero weights.
+
+/// How a table wants its int8 weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Two input rows together, for multiply-add over pairs of 16 bits.
+    Pairs { nr: usize },
+    /// Four input rows together, offset by 128 to be unsigned.
+    Quads { nr: usize },
+}
+
+impl Layout {
+    pub(super) fn nr(self) -> usize {
+        match self {
+            Self::Pairs { nr } | Self::Quads { nr } => nr,
+        }
+    }
+
+    fn group(self) -> usize {
+        match self {
+            Self::Pairs { .. } => 2,
+            Self::Quads { .. } => 4,
+        }
+    }
+}
+
+/// An int8 weight matrix `[k, n]` with one scale and one bias a column, packed for one table.
+#[derive(Debug, Clone)]
+pub struct PackedI8 {
+    pub(super) table: &'static str,
+    pub(super) layout: Layout,
+    pub(super) k: usize,
+    pub(super) n: usize,
+    /// `k` filled up to whole groups.
+    pub(super) kp: usize,
+    pub(super) data: Vec<u8>,
+    /// `[panels · nr]`
+    pub(super) scale: Vec<f32>,
+    /// `[panels · nr]`
+    pub(super) bias: Vec<f32>,
+}
+
+impl PackedI8 {
+    /// Input length of the matrix.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Output length of the matrix.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    pub(super) fn new(
+        table: &'static str,
+        layout: Layout,
+        w: &[i8],
+        (k, n): (usize, usize),
+        scale: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Self {
+        assert_eq!(w.len(), k * n, "weights [{k}, {n}]");
+        assert_eq!(scale.len(), n, "one scale a column");
+        assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
+        let (nr, group) = (layout.nr(), layout.group());
+        let (kp, np) = (k.next_multiple_of(4), n.next_multiple_of(nr));
+        let zero = if group == 4 { 128 } else { 0 };
+        let mut data = vec![zero; kp * np];
+        for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
+            for (column, &weight) in weights.iter().enumerate() {
+                let panel = column / nr * nr * kp;
+                let place = row / group * nr * group + column % nr * group + row % group;
+                data[panel + place] = (weight as u8).wrapping_add(zero);
+            }
+        }
+        let fill = |values: &[f32]| {
+            let mut filled = values.to_vec();
+            filled.resize(np, 0.0);
+            filled
+        };
+        Self { table, layout, k, n, kp, data, scale: fill(scale), bias: fill(bias.unwrap_or(&[])) }
+    }
+}
+
+/// An f32 matrix `[k, n]` with a bias, in panels of `nr` columns: `[panels, k, nr]`.
+#[derive(Debug, Clone, Default)]
+pub struct PackedF32 {
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) nr: usize,
+    pub(super) data: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+}
+
+impl PackedF32 {
+    /// Input length of the matrix.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Output length of the matrix.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Packs `at(row, column)`; reuses what `self` holds.
+    pub(super) fn fill(&mut self, k: usize, n: usize, nr: usize, at: impl Fn(usize, usize) -> f32) {
+        let panels = n.div_ceil(nr);
+        self.data.clear();
+        self.data.resize(panels * k * nr, 0.0);
+        for (panel, rows) in self.data.chunks_exact_mut((k * nr).max(1)).enumerate() {
+            for (row, values) in rows.chunks_exact_mut(nr).enumerate() {
+                let columns = (n - panel * nr).min(nr);
+                for (column, value) in values[..columns].iter_mut().enumerate() {
+                    *value = at(row, panel * nr + column);
+                }
+            }
+        }
+        self.bias.clear();
+        self.bias.resize(panels * nr, 0.0);
+        (self.k, self.n, self.nr) = (k, n, nr);
+    }
+}
+
+/// Scratch of `gemm_i8`: the activations of one call, quantised a row.
+#[derive(Debug, Clone, Default)]
+pub struct GemmScratch {
+    /// `[m, kp]` for pairs.
+    pub(super) wide: Vec<i16>,
+    /// `[m, kp]` for quads.
+    pub(super) narrow: Vec<i8>,
+    /// One a row: the largest magnitude over 127.
+    pub(super) scale: Vec<f32>,
+    /// One a row: the sum of its quantised values, which undoes the weights' offset.
+    pub(super) sum: Vec<i32>,
+}
+
+/// Scratch of `attention`, for one head at a time.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionScratch {
+    pub(super) query: Vec<f32>,
+    pub(super) keys: PackedF32,
+    pub(super) values: PackedF32,
+    pub(super) scores: Vec<f32>,
+    pub(super) mixed: Vec<f32>,
+}

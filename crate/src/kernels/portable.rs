@@ -1,0 +1,276 @@
+//! Bodies that every table shares: plain loops over lanes, which the compiler turns into the vectors
+//! of the function that they are inlined into. `madd(a, b, c)` is a·b + c, fused where the table has it.
+
+use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
+
+/// Partial sums kept apart, so that a sum needs no order.
+const LANES: usize = 16;
+
+/// a·b + c, rounded twice: for tables without a fused instruction.
+#[inline(always)]
+pub(super) fn two_roundings(a: f32, b: f32, c: f32) -> f32 {
+    a * b + c
+}
+
+/// a·b + c, rounded once.
+#[inline(always)]
+#[cfg(target_arch = "x86_64")]
+pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
+    a.mul_add(b, c)
+}
+
+#[inline(always)]
+fn reduce(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut sums = [0f32; LANES];
+    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_lanes.remainder(), b_lanes.remainder());
+    for (x, y) in a_lanes.zip(b_lanes) {
+        for lane in 0..LANES {
+            sums[lane] = step(x[lane], y[lane], sums[lane]);
+        }
+    }
+    for (lane, (&x, &y)) in a_rest.iter().zip(b_rest).enumerate() {
+        sums[lane] = step(x, y, sums[lane]);
+    }
+    sums.iter().sum()
+}
+
+#[inline(always)]
+pub(super) fn dot_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    reduce(a, b, madd)
+}
+
+#[inline(always)]
+pub(super) fn l2_squared_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    reduce(a, b, |x, y, sum| {
+        let difference = x - y;
+        madd(difference, difference, sum)
+    })
+}
+
+/// eˣ for x ≤ 88: 2ⁿ·2ᶠ with f ∈ [-½, ½], 2ᶠ by its Taylor polynomial of degree 6; relative error
+/// below 3·10⁻⁷.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it leaves the nearest integer in the low bits
+    let z = (x * std::f32::consts::LOG2_E).clamp(-126.0, 126.0);
+    let shifted = z + ROUND;
+    let f = (z - (shifted - ROUND)) * std::f32::consts::LN_2;
+    let tail = 1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0));
+    let power = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * tail)));
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    power * f32::from_bits(((n + 127) << 23) as u32)
+}
+
+#[inline(always)]
+pub(super) fn quick_gelu(values: &mut [f32]) {
+    for x in values {
+        *x /= 1.0 + exp(-1.702 * *x);
+    }
+}
+
+/// erf by Abramowitz and Stegun 7.1.26, absolute error below 5·10⁻⁷ in f32.
+#[inline(always)]
+fn erf(x: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let poly = t * (0.254_829_6 + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
+    (1.0 - poly * exp(-x * x)).copysign(x)
+}
+
+#[inline(always)]
+pub(super) fn gelu(values: &mut [f32]) {
+    for x in values {
+        *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
+    }
+}
+
+#[inline(always)]
+pub(super) fn softmax_rows(values: &mut [f32], columns: usize) {
+    for row in values.chunks_exact_mut(columns) {
+        softmax(row);
+    }
+}
+
+#[inline(always)]
+fn softmax(row: &mut [f32]) {
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for part in row.chunks(LANES) {
+        for (most, &x) in largest.iter_mut().zip(part) {
+            *most = if x > *most { x } else { *most };
+        }
+    }
+    let most = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0f32; LANES];
+    for part in row.chunks_mut(LANES) {
+        for (sum, x) in sums.iter_mut().zip(part) {
+            *x = exp(*x - most);
+            *sum += *x;
+        }
+    }
+    let scale = 1.0 / sums.iter().sum::<f32>();
+    for x in row {
+        *x *= scale;
+    }
+}
+
+/// Rounds to the nearest integer, ties to even, for |x| < 2²²: one addition, the same on every machine.
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    ((x + 12_582_912.0).to_bits() as i32).wrapping_sub(0x4B40_0000)
+}
+
+/// Quantises `m` rows of `k` symmetrically to int8, each by its own largest magnitude.
+#[inline(always)]
+pub(super) fn quantise_rows(a: &[f32], m: usize, w: &PackedI8, scratch: &mut GemmScratch) {
+    let (k, kp) = (w.k, w.kp);
+    scratch.scale.clear();
+    scratch.sum.clear();
+    match w.layout {
+        Layout::Pairs { .. } => scratch.wide.resize(m * kp, 0),
+        Layout::Quads { .. } => scratch.narrow.resize(m * kp, 0),
+    }
+    for (row, values) in a.chunks_exact(k.max(1)).take(m).enumerate() {
+        let most = largest_magnitude(values);
+        let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+        scratch.scale.push(most / 127.0);
+        let place = row * kp..row * kp + kp;
+        scratch.sum.push(match w.layout {
+            Layout::Pairs { .. } => quantise(values, inverse, &mut scratch.wide[place], |q| q as i16),
+            Layout::Quads { .. } => quantise(values, inverse, &mut scratch.narrow[place], |q| q as i8),
+        });
+    }
+}
+
+#[inline(always)]
+fn largest_magnitude(values: &[f32]) -> f32 {
+    let mut largest = [0f32; LANES];
+    for part in values.chunks(LANES) {
+        for (most, x) in largest.iter_mut().zip(part) {
+            *most = if x.abs() > *most { x.abs() } else { *most };
+        }
+    }
+    largest.iter().copied().fold(0.0, f32::max)
+}
+
+#[inline(always)]
+fn quantise<T: Default>(values: &[f32], inverse: f32, out: &mut [T], cast: impl Fn(i32) -> T) -> i32 {
+    let (real, filling) = out.split_at_mut(values.len());
+    let mut sum = 0;
+    for (q, x) in real.iter_mut().zip(values) {
+        let rounded = nearest(x * inverse);
+        sum += rounded;
+        *q = cast(rounded);
+    }
+    filling.iter_mut().for_each(|q| *q = T::default());
+    sum
+}
+
+/// `out[m, n] = a[m, k] · w[k, n] + bias`, in tiles of `MR` rows and `NR` columns.
+#[inline(always)]
+pub(super) fn gemm_f32<const MR: usize, const NR: usize>(
+    a: &[f32],
+    m: usize,
+    w: &PackedF32,
+    out: &mut [f32],
+    madd: impl Fn(f32, f32, f32) -> f32 + Copy,
+) {
+    let (k, n) = (w.k, w.n);
+    for (panel, weights) in w.data.chunks_exact((k * NR).max(1)).enumerate() {
+        let column = panel * NR;
+        let columns = (n - column).min(NR);
+        let bias: &[f32; NR] = w.bias[column..].first_chunk().unwrap_or(&[0.0; NR]);
+        let mut row = 0;
+        while row < m {
+            let rows = (m - row).min(MR);
+            let mut sums = [*bias; MR];
+            if rows == MR {
+                tile::<MR, NR>(&a[row * k..], k, weights, &mut sums, madd);
+            } else {
+                for (r, sums) in sums.iter_mut().enumerate().take(rows) {
+                    tile::<1, NR>(&a[(row + r) * k..], k, weights, std::array::from_mut(sums), madd);
+                }
+            }
+            for (r, sums) in sums.iter().enumerate().take(rows) {
+                let at = (row + r) * n + column;
+                out[at..at + columns].copy_from_slice(&sums[..columns]);
+            }
+            row += rows;
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<const MR: usize, const NR: usize>(
+    a: &[f32],
+    k: usize,
+    weights: &[f32],
+    sums: &mut [[f32; NR]; MR],
+    madd: impl Fn(f32, f32, f32) -> f32,
+) {
+    let rows: [&[f32]; MR] = std::array::from_fn(|r| &a[r * k..r * k + k]);
+    let mut acc = *sums;
+    for (at, b) in weights.chunks_exact(NR).enumerate().take(k) {
+        for r in 0..MR {
+            let x = rows[r][at];
+            for c in 0..NR {
+                acc[r][c] = madd(x, b[c], acc[r][c]);
+            }
+        }
+    }
+    *sums = acc;
+}
+
+/// The shape of one attention: `t` tokens, `heads` heads of `d`; scores are scaled by `scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionShape {
+    /// Tokens.
+    pub t: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Length of a head's query, key and value.
+    pub d: usize,
+    /// What scores are multiplied by before the softmax, usually 1/√d.
+    pub scale: f32,
+}
+
+/// softmax(q·kᵀ·scale + mask)·v a head; `q`, `k`, `v`, `out` are `[t, heads, d]`, `mask` is `[t, t]`.
+#[inline(always)]
+pub(super) fn attention<const MR: usize, const NR: usize>(
+    [q, k, v]: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+    madd: impl Fn(f32, f32, f32) -> f32 + Copy,
+) {
+    let AttentionShape { t, heads, d, scale } = shape;
+    let width = heads * d;
+    let AttentionScratch { query, keys, values, scores, mixed } = scratch;
+    scores.resize(t * t, 0.0);
+    mixed.resize(t * d, 0.0);
+    for head in 0..heads {
+        let at = head * d;
+        query.clear();
+        for row in q.chunks_exact(width) {
+            query.extend(row[at..at + d].iter().map(|x| x * scale));
+        }
+        keys.fill(d, t, NR, |row, column| k[column * width + at + row]);
+        values.fill(t, d, NR, |row, column| v[row * width + at + column]);
+        gemm_f32::<MR, NR>(query, t, keys, scores, madd);
+        if let Some(mask) = mask {
+            scores.iter_mut().zip(mask).for_each(|(score, mask)| *score += mask);
+        }
+        softmax_rows(scores, t);
+        gemm_f32::<MR, NR>(scores, t, values, mixed, madd);
+        for (row, mixed) in out.chunks_exact_mut(width).zip(mixed.chunks_exact(d)) {
+            row[at..at + d].copy_from_slice(mixed);
+        }
+    }
+}
+
+/// One finished row of an int8 tile: integers back to f32. Multiply, then add: fused or not would
+/// differ between machines.
+#[inline(always)]
+pub(super) fn epilogue(sum: i32, row_scale: f32, column_scale: f32, bias: f32) -> f32 {
+    sum as f32 * (row_scale * column_scale) + bias
+}

@@ -1,0 +1,134 @@
+//! wasm SIMD128: int8 through 16-bit pairs (`i32x4.dot_i16x8_s`), which keeps all 8 bits.
+
+use core::arch::wasm32::*;
+
+use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
+use super::portable::{self, AttentionShape, epilogue, two_roundings};
+use super::{Kernels, Tiles};
+
+/// Columns of a panel: two registers of four sums.
+const NR: usize = 8;
+/// Rows of a tile: engines map v128 to sixteen registers at best.
+const MR: usize = 4;
+
+pub(super) static TABLE: Kernels = Kernels {
+    name: "simd128",
+    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
+    l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
+    dot_i8,
+    hamming_u64,
+    gemm_i8,
+    gemm_f32,
+    attention,
+    quick_gelu: portable::quick_gelu,
+    gelu: portable::gelu,
+    softmax_rows: portable::softmax_rows,
+};
+
+fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
+    portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings);
+}
+
+fn attention(
+    qkv: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    portable::attention::<MR, NR>(qkv, shape, mask, out, scratch, two_roundings);
+}
+
+fn sum_i32(v: v128) -> i32 {
+    i32x4_extract_lane::<0>(v)
+        + i32x4_extract_lane::<1>(v)
+        + i32x4_extract_lane::<2>(v)
+        + i32x4_extract_lane::<3>(v)
+}
+
+fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
+    let (a_parts, b_parts) = (a.chunks_exact(2), b.chunks_exact(2));
+    let (a_rest, b_rest) = (a_parts.remainder(), b_parts.remainder());
+    let mut sum = i32x4_splat(0);
+    for (x, y) in a_parts.zip(b_parts) {
+        // SAFETY: each part is 16 bytes, as much as is read.
+        let (x, y) = unsafe { (v128_load(x.as_ptr().cast()), v128_load(y.as_ptr().cast())) };
+        let bits = i8x16_popcnt(v128_xor(x, y));
+        sum = i32x4_add(sum, i32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(bits)));
+    }
+    let rest: u32 = a_rest.iter().zip(b_rest).map(|(x, y)| (x ^ y).count_ones()).sum();
+    sum_i32(sum) as u32 + rest
+}
+
+fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    let (a_parts, b_parts) = (a.chunks_exact(16), b.chunks_exact(16));
+    let (a_rest, b_rest) = (a_parts.remainder(), b_parts.remainder());
+    let mut sum = i32x4_splat(0);
+    for (x, y) in a_parts.zip(b_parts) {
+        // SAFETY: each part is 16 bytes, as much as is read.
+        let (x, y) = unsafe { (v128_load(x.as_ptr().cast()), v128_load(y.as_ptr().cast())) };
+        let low = i32x4_dot_i16x8(i16x8_extend_low_i8x16(x), i16x8_extend_low_i8x16(y));
+        let high = i32x4_dot_i16x8(i16x8_extend_high_i8x16(x), i16x8_extend_high_i8x16(y));
+        sum = i32x4_add(sum, i32x4_add(low, high));
+    }
+    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    sum_i32(sum) + rest
+}
+
+fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
+    portable::quantise_rows(a, m, w, scratch);
+    for panel in 0..w.n.div_ceil(NR) {
+        let mut row = 0;
+        while row < m {
+            let rows = (m - row).min(MR);
+            match rows {
+                MR => tile::<MR>(row, panel, w, scratch, out),
+                3 => tile::<3>(row, panel, w, scratch, out),
+                2 => tile::<2>(row, panel, w, scratch, out),
+                _ => tile::<1>(row, panel, w, scratch, out),
+            }
+            row += rows;
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+    let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
+    let mut sums = [[i32x4_splat(0); 2]; ROWS];
+    for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
+        // SAFETY: `b` is 16 bytes: two loads of 8.
+        let b = unsafe {
+            [i16x8_load_extend_i8x8(b.as_ptr().cast()), i16x8_load_extend_i8x8(b.as_ptr().add(8).cast())]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has kp values and there are kp / 2 pairs.
+            let x = unsafe { v128_load32_splat(rows[r].as_ptr().add(2 * pair).cast()) };
+            sums[r][0] = i32x4_add(sums[r][0], i32x4_dot_i16x8(x, b[0]));
+            sums[r][1] = i32x4_add(sums[r][1], i32x4_dot_i16x8(x, b[1]));
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let mut lanes = [0i32; NR];
+        // SAFETY: `lanes` holds the 32 bytes that are written.
+        unsafe {
+            v128_store(lanes.as_mut_ptr().cast(), sums[0]);
+            v128_store(lanes.as_mut_ptr().add(4).cast(), sums[1]);
+        }
+        store(&lanes, row + r, panel * NR, w, q.scale[row + r], out);
+    }
+}
+
+/// Brings one row of a tile back to f32 and writes the columns that are real.
+#[inline(always)]
+fn store(lanes: &[i32; NR], row: usize, column: usize, w: &PackedI8, scale: f32, out: &mut [f32]) {
+    let columns = (w.n - column).min(NR);
+    let mut values = [0f32; NR];
+    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
+    for c in 0..NR {
+        values[c] = epilogue(lanes[c], scale, scales[c], bias[c]);
+    }
+    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
+}

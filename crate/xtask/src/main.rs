@@ -1,0 +1,58 @@
+//! Photorecall's automation: `cargo xtask COMMAND`. Each command does its own set-up.
+
+mod album;
+mod demo;
+mod package;
+mod paths;
+mod test;
+mod tools;
+mod web;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs and tests Photorecall")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set everything up, index FOLDER (or a sample album), and open the page on loopback
+    Demo {
+        /// The folder of photos; without it, a sample album is fetched by package name
+        folder: Option<PathBuf>,
+        /// The port on loopback; 0 takes a free one
+        #[arg(long, default_value_t = 8417)]
+        port: u16,
+        /// Stop when the library is indexed
+        #[arg(long)]
+        no_serve: bool,
+    },
+    /// Set up and pass every test, the browser's included
+    Test,
+    /// Build the wasm, its glue, the package and the page into target/www
+    BuildWeb {
+        /// Build the wasm quickly: larger, for iterating
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Make the npm package into target/npm
+    Package,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Demo {
+            folder,
+            port,
+            no_serve,
+        } => demo::demo(folder, port, !no_serve),
+        Command::Test => test::test(),
+        Command::BuildWeb { quick } => web::build(quick),
+        Command::Package => package::package(),
+    }
+}

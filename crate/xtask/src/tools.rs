@@ -1,0 +1,113 @@
+//! Other programs: run, or made ready.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+
+/// Runs to the end; a failure names the command.
+pub fn run(command: &mut Command) -> Result<()> {
+    eprintln!("$ {}", line(command));
+    let status = command
+        .status()
+        .with_context(|| format!("{} does not start", line(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", line(command));
+    }
+    Ok(())
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Cargo, at the repository's root.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(paths::root());
+    cargo
+}
+
+/// npm, in a folder.
+pub fn npm(folder: &Path) -> Command {
+    let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    npm.current_dir(folder);
+    npm
+}
+
+/// Installs what crate/npm's lock file names, once for each state of it.
+pub fn npm_ci() -> Result<()> {
+    let folder = paths::npm();
+    let lock =
+        std::fs::read(folder.join("package-lock.json")).context("crate/npm/package-lock.json")?;
+    let stamp = folder.join("node_modules/.photorecall-lock");
+    if std::fs::read(&stamp).is_ok_and(|done| done == lock) {
+        return Ok(());
+    }
+    run(npm(&folder).args(["ci", "--no-audit", "--no-fund"]))?;
+    std::fs::write(stamp, lock)?;
+    Ok(())
+}
+
+/// A Python environment in target/ with the packages of a requirements file; returns its python.
+pub fn python(requirements: &Path) -> Result<PathBuf> {
+    let wanted = std::fs::read(requirements).with_context(|| requirements.display().to_string())?;
+    let folder = paths::target().join("python");
+    let python = folder.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    let stamp = folder.join("requirements.txt");
+    if std::fs::read(&stamp).is_ok_and(|done| done == wanted) {
+        return Ok(python);
+    }
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder))?;
+    run(Command::new(&python)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ])
+        .arg(requirements))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(python)
+}
+
+/// Chromium: the one `$CHROMIUM` names, or Debian's, installed when it is missing.
+pub fn chromium() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROMIUM") {
+        return Ok(named.into());
+    }
+    let debian = PathBuf::from("/usr/bin/chromium");
+    if !debian.exists() {
+        let apt = |args: &[&str]| {
+            run(Command::new("apt-get")
+                .args(args)
+                .env("DEBIAN_FRONTEND", "noninteractive"))
+        };
+        apt(&["update", "-qq"])
+            .and_then(|()| {
+                apt(&[
+                    "install",
+                    "-y",
+                    "-qq",
+                    "--no-install-recommends",
+                    "chromium",
+                ])
+            })
+            .context("no Chromium: install it, and name it in $CHROMIUM")?;
+    }
+    Ok(debian)
+}

@@ -1,0 +1,156 @@
+"""Stage 4: the image tower.
+
+    python image.py OUT [--minutes M] [--side 128]
+
+Three lessons a batch, each where the photo has what it needs:
+- the teacher's soft predictions: the tower's similarity to the 1,000 label embeddings, at a learned
+  temperature, against the teacher's ten likeliest classes (ConSE's idea, Norouzi et al. 2014, learned);
+- the cosine to the mean of those label embeddings, weighted by the predictions;
+- its own words: contrastive against the batch's label sentences or captions (InfoNCE).
+Ends with an exponential moving average of the weights. Resumes from `image.pt` when it is there.
+"""
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from towers import MEAN, STD, ImageTower
+
+# How often a photo of a source is drawn: many small pictures must not drown the few real ones.
+WEIGHTS = {"tiny": 0.35, "pacs": 0.5, "samples": 4, "flickr": 4, "coco": 4}
+
+
+class Photos:
+    """Random batches with augmentation, on uint8 arrays in memory-mapped order."""
+
+    def __init__(self, out, side, seed):
+        self.pixels = np.load(out / "photos.npy", mmap_mode="r")
+        self.rows = json.load(open(out / "photos.json"))
+        teacher = np.load(out / "teacher.npz")
+        self.classes, self.probabilities = teacher["classes"], teacher["probabilities"].astype(np.float32)
+        space = np.load(out / "texts.npz")
+        self.labels = torch.tensor(space["labels"])
+        words = json.load(open(out / "texts.json"))
+        at = {text: i for i, text in enumerate(words)}
+        self.words = torch.tensor(space["vectors"].astype(np.float32))
+        self.texts = [[at[t.strip()] for t in row["texts"] if t.strip() in at] for row in self.rows]
+        weight = np.array([0 if row["validation"] else WEIGHTS.get(row["source"], 1) for row in self.rows], float)
+        usable = np.array([bool(t) for t in self.texts]) | (self.probabilities.sum((1, 2)) > 0)
+        self.weight = weight * usable / (weight * usable).sum()
+        self.side, self.random = side, np.random.default_rng(seed)
+
+    def crop(self, pixels, flip):
+        full, random = pixels.shape[0], self.random
+        edge = int(full * np.sqrt(random.uniform(0.35, 1)))
+        y, x = random.integers(0, full - edge + 1, 2)
+        part = torch.from_numpy(np.ascontiguousarray(pixels[y:y + edge, x:x + edge])).permute(2, 0, 1)[None].float()
+        part = F.interpolate(part, (self.side, self.side), mode="bilinear", antialias=True, align_corners=False)[0]
+        return part.flip(2) if flip else part
+
+    def batch(self, size):
+        rows = np.sort(self.random.choice(len(self.rows), size, p=self.weight))
+        views = self.random.integers(0, 2, size)
+        x = torch.stack([self.crop(self.pixels[r], v) for r, v in zip(rows, views)]) / 255
+        gain = torch.tensor(self.random.uniform(0.75, 1.25, (size, 3, 1, 1)), dtype=torch.float32)
+        grey = torch.tensor(self.random.random((size, 1, 1, 1)) < 0.08)
+        x = torch.where(grey, x.mean(1, keepdim=True).expand_as(x), x) * gain
+        x = (x.clamp(0, 1) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        text = [int(self.random.choice(self.texts[r])) if self.texts[r] else -1 for r in rows]
+        return (x, torch.tensor(self.classes[rows, views].astype(np.int64)),
+                torch.tensor(self.probabilities[rows, views]), torch.tensor(text))
+
+
+def soft_labels(classes, probabilities, labels):
+    """The teacher's classes as indices into the 1,000 labels (its class 0 is background), renormalised."""
+    weight = probabilities * (classes > 0)
+    index = (classes - 1).clamp(0, len(labels) - 1)
+    total = weight.sum(1, keepdim=True)
+    return index, weight / total.clamp(min=1e-6), (total[:, 0] > 0.05).float()
+
+
+def lessons(out, photos, classes, probabilities, text, temperature):
+    index, weight, taught = soft_labels(classes, probabilities, photos.labels)
+    scores = (out @ photos.labels.T * temperature.exp()).log_softmax(1)
+    soft = -(scores.gather(1, index) * weight).sum(1)
+    centre = F.normalize((photos.labels[index] * weight[:, :, None]).sum(1), dim=1)
+    conse = 1 - (out * centre).sum(1)
+    loss = ((soft + 2 * conse) * taught).sum() / taught.sum().clamp(min=1)
+    has = text >= 0
+    if has.sum() > 1:
+        words = photos.words[text[has]]
+        same = (words @ words.T > 0.98).float()
+        target = same / same.sum(1, keepdim=True)
+        pairs = out[has] @ words.T * temperature.exp()
+        own = 1 - (out[has] * words).sum(1)
+        loss = loss + 0.5 * (F.cross_entropy(pairs, target) + F.cross_entropy(pairs.T, target)) + own.mean()
+    return loss
+
+
+def train(args):
+    torch.manual_seed(args.seed)
+    tower, average = ImageTower(args.trunk), ImageTower(args.trunk)
+    temperature = torch.nn.Parameter(torch.tensor(2.7))
+    step, path = 0, args.out / "image.pt"
+    if path.exists():
+        saved = torch.load(path)
+        tower.load_state_dict(saved["tower"])
+        average.load_state_dict(saved["average"])
+        temperature.data, step = saved["temperature"], saved["step"]
+    else:
+        average.load_state_dict(tower.state_dict())
+    tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
+    photos = Photos(args.out, args.side, args.seed + step)
+    optimiser = torch.optim.AdamW([*tower.parameters(), temperature], lr=args.rate, weight_decay=0.05)
+    started, saved_at, first, seen = time.time(), time.time(), step, 0
+    while (done := (time.time() - started) / (60 * args.minutes)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1, (step - first + 1) / 200) * max(0.01, (1 + np.cos(np.pi * done)) / 2)
+        x, classes, probabilities, text = photos.batch(args.batch)
+        out = tower(x.contiguous(memory_format=torch.channels_last))
+        loss = lessons(out, photos, classes, probabilities, text, temperature)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
+        optimiser.step()
+        temperature.data.clamp_(max=4.6)
+        keep = min(0.999, (step + 1) / (step + 20))
+        with torch.no_grad():
+            for a, b in zip(average.state_dict().values(), tower.state_dict().values()):
+                a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
+        step, seen = step + 1, seen + args.batch
+        if step % 50 == 0:
+            rate = seen / (time.time() - started)
+            print(f"step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, {rate:.0f} photos/s", flush=True)
+        if time.time() - saved_at > 120:
+            save(path, tower, average, temperature, step)
+            saved_at = time.time()
+    save(path, tower, average, temperature, step)
+
+
+def save(path, tower, average, temperature, step):
+    part = path.with_suffix(".part")
+    torch.save({"tower": tower.state_dict(), "average": average.state_dict(), "temperature": temperature.data, "step": step}, part)
+    part.replace(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--trunk", default="mobilenetv4_conv_small")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    train(args)
+
+
+if __name__ == "__main__":
+    main()

