@@ -15,9 +15,142 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    // image
-    // index, format, library, store
-    // encoder
+
+    /// The bytes are a kind of image that is not decoded.
+    #[error("{format} is not a format that can be read here; convert it to JPEG, PNG or WebP")]
+    UnsupportedFormat {
+        /// The format's usual name.
+        format: &'static str,
+    },
+    /// The bytes are no image that is known.
+    #[error("not an image: {len_bytes} bytes without the signature of a known format")]
+    NotAnImage {
+        /// How many bytes there were.
+        len_bytes: usize,
+    },
+    /// The image is larger than the limits allow.
+    #[error("the image's {what} of {found} are more than the limit of {limit}")]
+    ImageTooLarge {
+        /// `bytes`, `pixels` or `bytes of memory`.
+        what: &'static str,
+        /// What the file claims.
+        found: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The image is broken.
+    #[error("broken {format}: {source}")]
+    BrokenImage {
+        /// The format's usual name.
+        format: &'static str,
+        /// What the decoder said.
+        source: ::image::ImageError,
+    },
+    /// Writing a small JPEG failed.
+    #[error("the thumbnail could not be written: {source}")]
+    Thumbnail {
+        /// What the encoder said.
+        source: ::image::ImageError,
+    },
+
+    /// A model's manifest cannot be used.
+    #[error("model manifest: {reason}")]
+    Manifest {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A model's file is not what its manifest says.
+    #[error("model file {file}: {what} {found}, its manifest says {expected}; fetch or build it again")]
+    ModelFile {
+        /// The file's name in the model's folder.
+        file: String,
+        /// `bytes` or `sha256`.
+        what: &'static str,
+        /// What the manifest says.
+        expected: String,
+        /// What the file has.
+        found: String,
+    },
+    /// A model's graph could not be loaded or run.
+    #[error("model graph {file}: {reason}")]
+    Graph {
+        /// The ONNX file.
+        file: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// Words were asked for, but the model only knows images.
+    #[error("the model {model} has no text tower: search with a photo, or take a model that has one")]
+    NoTextTower {
+        /// The model's name.
+        model: String,
+    },
+    /// The vocabulary's file is broken.
+    #[error("vocabulary {file}: {source}")]
+    Vocabulary {
+        /// The file's name in the model's folder.
+        file: String,
+        /// What the tokenizer said.
+        source: std::io::Error,
+    },
+
+    /// Stored bytes are damaged.
+    #[error("{what} is damaged: {reason}")]
+    Damaged {
+        /// `manifest`, or a segment's name.
+        what: String,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// Stored bytes come from a newer version of this software.
+    #[error("{what} has format version {found}; this version reads up to {supported}: update Photorecall")]
+    NewerVersion {
+        /// `manifest`, or a segment's name.
+        what: String,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that can be read.
+        supported: u32,
+    },
+    /// Embeddings of two models never mix.
+    #[error("the library was filled by {library}, not by {model}: use that model, or index again")]
+    ModelMismatch {
+        /// The library's model: name and digest.
+        library: String,
+        /// The other model: name and digest.
+        model: String,
+    },
+    /// An embedding of a wrong length.
+    #[error("an embedding of {found} dimensions, {expected} are needed")]
+    Dimension {
+        /// The library's.
+        expected: usize,
+        /// The embedding's.
+        found: usize,
+    },
+    /// An embedding with an infinite or undefined value, or of length zero.
+    #[error("the embedding has no direction: a value is not finite, or all are zero")]
+    NoDirection,
+    /// The store has no file of that name.
+    #[error("{name} is missing")]
+    Missing {
+        /// A segment's name.
+        name: String,
+    },
+    /// Another process writes to the library.
+    #[error("{path} is being written by another process ({holder}); try again when it is done")]
+    Locked {
+        /// The library's folder.
+        path: String,
+        /// What is known of the other process.
+        holder: String,
+    },
+    /// The browser's storage failed.
+    #[error("IndexedDB: {reason}")]
+    IndexedDb {
+        /// What the browser said.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -25,9 +158,24 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Io { .. } => "io",
-            // image
-            // index, format, library, store
-            // encoder
+            Error::UnsupportedFormat { .. } => "unsupported_format",
+            Error::NotAnImage { .. } => "not_an_image",
+            Error::ImageTooLarge { .. } => "image_too_large",
+            Error::BrokenImage { .. } => "broken_image",
+            Error::Thumbnail { .. } => "thumbnail",
+            Error::Manifest { .. } => "model_manifest",
+            Error::ModelFile { .. } => "model_file",
+            Error::Graph { .. } => "model_graph",
+            Error::NoTextTower { .. } => "no_text_tower",
+            Error::Vocabulary { .. } => "vocabulary",
+            Error::Damaged { .. } => "damaged",
+            Error::NewerVersion { .. } => "newer_version",
+            Error::ModelMismatch { .. } => "model_mismatch",
+            Error::Dimension { .. } => "dimension",
+            Error::NoDirection => "no_direction",
+            Error::Missing { .. } => "missing",
+            Error::Locked { .. } => "locked",
+            Error::IndexedDb { .. } => "indexed_db",
         }
     }
 }

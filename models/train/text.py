@@ -96,23 +96,33 @@ def project(vectors, mean, axes):
     return low / np.linalg.norm(low, axis=1, keepdims=True)
 
 
+def batches(rows, lengths, size):
+    """One epoch in batches of alike lengths, so that little of a batch is padding."""
+    for pool in rows[torch.randperm(len(rows))].split(size * 32):
+        ordered = pool[lengths[pool].argsort()].split(size)
+        yield from (ordered[i] for i in torch.randperm(len(ordered)))
+
+
 def train(args, ids, targets):
     torch.manual_seed(0)
     tower = TextTower()
+    if (args.out / "text.pt").exists():
+        tower.load_state_dict(torch.load(args.out / "text.pt"))
     optimiser = torch.optim.AdamW(tower.parameters(), lr=1.5e-3, weight_decay=0.02)
     ids, targets = torch.tensor(ids), torch.tensor(targets)
     held = len(ids) // 50
+    lengths = (ids != VOCABULARY).sum(1)
     train_rows = torch.arange(held, len(ids))
     started, step, batch = time.time(), 0, 256
     end = started + 60 * args.minutes
     while time.time() < end:
-        for rows in train_rows[torch.randperm(len(train_rows))].split(batch):
+        for rows in batches(train_rows, lengths, batch):
             done = (time.time() - started) / (60 * args.minutes)
             if done >= 1:
                 break
             for group in optimiser.param_groups:
                 group["lr"] = 1.5e-3 * min(1, step / 200) * max(0.02, 1 - done)
-            used = (ids[rows] != VOCABULARY).sum(1).max()
+            used = lengths[rows].max()
             out = tower(ids[rows][:, :used])
             loss = (1 - (out * targets[rows]).sum(1)).mean()
             # Which sentence is which: keeps neighbours apart that a cosine alone would merge.

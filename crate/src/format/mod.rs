@@ -1,0 +1,44 @@
+//! Bytes ⇄ sections: the container that segments and manifests are kept in. Its layout is in
+//! [`FORMAT.md`](https://docs.rs/photorecall), beside this file, and nowhere else in code.
+//!
+//! ```text
+//! header (64 bytes) │ section table (40 bytes each) │ sections, each at a multiple of 64 bytes
+//! ```
+//! A container is validated whole when it is opened: magic, version, lengths, order, every checksum,
+//! and that every byte between sections is zero. So a flipped bit anywhere is found.
+
+mod read;
+mod section;
+mod segment;
+mod write;
+
+pub use read::Container;
+pub use segment::{SegmentMeta, read_photos_section, read_segment, write_segment};
+pub use section::{bytes_of_f32, bytes_of_i8, bytes_of_u64, f32_of, f16_of, bytes_of_f16, i8_of, u64_of};
+pub use write::Writer;
+
+/// The first bytes of every file.
+pub const MAGIC: [u8; 8] = *b"PHOTOREC";
+/// The newest version that is read, and the one that is written.
+pub const VERSION: u32 = 1;
+const HEADER_LEN: usize = 64;
+const ENTRY_LEN: usize = 40;
+const ALIGNMENT: usize = 64;
+
+/// What a container holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Photos and their vectors.
+    Segment,
+    /// Which segments make a library.
+    Manifest,
+}
+
+impl Kind {
+    fn number(self) -> u32 {
+        match self {
+            Kind::Segment => 1,
+            Kind::Manifest => 2,
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! A library of photos: a list of immutable segments, one that grows, and a manifest. Sans I/O: a
+//! change returns the [`Commit`] that a store has to keep.
+//!
+//! ```text
+//! put ─▶ growing segment (at most 4,096 rows) ─ full ─▶ sealed ─ compact ─▶ merged, without the deleted
+//!                 └──────────── commit() ─▶ Commit { new segments, manifest, what to drop } ─▶ store
+//! ```
+//! A commit writes the growing segment whole, under a new name: its cost is bounded, and nothing that
+//! is stored is ever changed in place.
+
+mod manifest;
+mod photo;
+mod query;
+mod segment;
+
+use std::collections::HashMap;
+
+use manifest::{Listing, Manifest};
+pub use photo::{ModelRef, Photo};
+pub use query::{Found, Query, combine, normalise};
+use segment::Segment;
+pub use segment::Stored;
+
+use crate::error::{Error, Result};
+use crate::index::Hit;
+use crate::kernels::Kernels;
+
+/// Rows after which a growing segment is sealed.
+const GROWING_ROWS: usize = 4096;
+/// Rows of a segment that compaction writes, at most.
+const COMPACTED_ROWS: usize = 65_536;
+
+/// What a store has to keep, all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Counts commits; tell it back with [`Library::committed`].
+    pub generation: u64,
+    /// New segments: name and bytes.
+    pub put: Vec<(String, Vec<u8>)>,
+    /// The manifest that replaces the one before.
+    pub manifest: Vec<u8>,
+    /// Segments that no manifest names any more.
+    pub drop: Vec<String>,
+}
+
+/// A segment that could not be read; the rest of the library can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's name.
+    pub segment: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The photos to be indexed again, where the segment's list of them is whole.
+    pub photos: Option<Vec<String>>,
+}
+
+/// A library that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What can be searched.
+    pub library: Library,
+    /// What was set aside.
+    pub damaged: Vec<Damage>,
+}
+
+/// Figures of a library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Photos that can be found.
+    pub photos: usize,
+    /// Rows that wait for compaction.
+    pub deleted: usize,
+    /// Segments, the growing one counted.
+    pub segments: usize,
+    /// Bytes of the stored segments.
+    pub bytes: u64,
+    /// Axes of a vector.
+    pub dim: usize,
+    /// Counts commits.
+    pub generation: u64,
+    /// The model.
+    pub model: ModelRef,
+}
+
+/// Where a photo is: segment and row.
+type Place = (usize, usize);
+
+/// A commit that the store has not acknowledged yet.
+#[derive(Debug)]
+struct Pending {
+    generation: u64,
+    changes: u64,
+    /// Segment, its row count then, and where it will be.
+    segments: Vec<(usize, usize, Stored)>,
+    names: Vec<String>,
+}
+
+/// Photos that can be found by meaning.
+#[derive(Debug)]
+pub struct Library {
+    model: ModelRef,
+    segments: Vec<Segment>,
+    places: HashMap<String, Place>,
+    set_aside: Vec<String>,
+    generation: u64,
+    /// Counts changes; the second one as of the last acknowledged commit.
+    changes: u64,
+    saved_changes: Option<u64>,
+    /// Names that the last acknowledged manifest has.
+    names: Vec<String>,
+    pending: Option<Pending>,
+}
+
+impl Library {
+    /// An empty library for the embeddings of one model.
+    pub fn create(model: ModelRef) -> Self {
+        Self {
+            model,
+            segments: Vec::new(),
+            places: HashMap::new(),
+            set_aside: Vec::new(),
+            generation: 0,
+            changes: 0,
+            saved_changes: None,
+            names: Vec::new(),
+            pending: None,
+        }
+    }
+
+    /// The names of the segments that [`Library::open`] will read, for stores that read ahead.
+    ///
+    /// # Errors
+    /// When the manifest is damaged or too new.
+    pub fn segment_names(manifest: &[u8]) -> Result<Vec<String>> {
+        let manifest = Manifest::from_bytes(manifest)?;
+        Ok(manifest.listing.segments.into_iter().map(|stored| stored.name).collect())
+    }
+
+    /// Every name that a store must keep: the segments and what was set aside.
+    ///
+    /// # Errors
+    /// When the manifest is damaged or too new.
+    pub fn kept_names(manifest: &[u8]) -> Result<Vec<String>> {
+        let Listing { segments, set_aside, .. } = Manifest::from_bytes(manifest)?.listing;
+        Ok(segments.into_iter().map(|stored| stored.name).chain(set_aside).collect())
+    }
+
+    /// Opens a library; `read` gives a segment's bytes. Every byte is checked here, once. A segment
+    /// that cannot be read is set aside and named.
+    ///
+    /// # Errors
+    /// When the manifest itself is damaged or too new, or a segment is too new.
+    pub fn open(manifest: &[u8], mut read: impl FnMut(&str) -> Result<Vec<u8>>) -> Result<Opened> {
+        let Manifest { listing, deleted } = Manifest::from_bytes(manifest)?;
+        let mut library = Self::create(listing.model);
+        library.generation = listing.generation;
+        library.set_aside = listing.set_aside;
+        library.saved_changes = Some(0);
+        library.names = listing.segments.iter().map(|stored| stored.name.clone()).collect();
+        let mut damaged = Vec::new();
+        for (stored, deleted) in listing.segments.iter().zip(deleted) {
+            let bytes = read(&stored.name);
+            let segment =
+                bytes.as_ref().ok().map(|bytes| Segment::from_bytes(bytes, stored, deleted, &library.model));
+            match (segment, bytes) {
+                (Some(Ok(segment)), _) => library.segments.push(segment),
+                (Some(Err(error @ Error::NewerVersion { .. })), _) => return Err(error),
+                (Some(Err(error)), Ok(bytes)) => damaged.push(Damage {
+                    segment: stored.name.clone(),
+                    reason: error.to_string(),
+                    photos: Segment::salvage_paths(&stored.name, &bytes),
+                }),
+                (_, Err(error)) => damaged.push(Damage {
+                    segment: stored.name.clone(),
+                    reason: error.to_string(),
+                    photos: None,
+                }),
+                (None, Ok(_)) => {}
+            }
+        }
+        library.set_aside.extend(damaged.iter().map(|part| part.segment.clone()));
+        library.changes = u64::from(!damaged.is_empty());
+        library.find_places();
+        Ok(Opened { library, damaged })
+    }
+
+    fn find_places(&mut self) {
+        self.places = HashMap::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            self.places.extend(segment.live().map(|(row, photo)| (photo.path.clone(), (at, row))));
+        }
+    }
+
+    /// The model that the library's vectors come from.
+    pub fn model(&self) -> &ModelRef {
+        &self.model
+    }
+
+    /// Asks that `model` is the library's.
+    ///
+    /// # Errors
+    /// [`Error::ModelMismatch`] when it is another.
+    pub fn require_model(&self, model: &ModelRef) -> Result<()> {
+        if self.model.digest == model.digest && self.model.dim == model.dim {
+            return Ok(());
+        }
+        let name = |model: &ModelRef| format!("{} ({:.12}…)", model.name, model.digest);
+        Err(Error::ModelMismatch { library: name(&self.model), model: name(model) })
+    }
+
+    /// Adds a photo with its embedding, a unit vector; one of the same path is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
+    pub fn put(&mut self, photo: Photo, embedding: &[f32]) -> Result<()> {
+        self.check(embedding)?;
+        self.remove(&photo.path);
+        if self.segments.last().is_none_or(|last| last.photos.len() >= GROWING_ROWS) {
+            self.segments.push(Segment::new(self.model.dim));
+        }
+        let at = self.segments.len() - 1;
+        let growing = &mut self.segments[at];
+        self.places.insert(photo.path.clone(), (at, growing.photos.len()));
+        growing.push(photo, embedding);
+        self.changes += 1;
+        Ok(())
+    }
+
+    fn check(&self, embedding: &[f32]) -> Result<()> {
+        if embedding.len() != self.model.dim {
+            return Err(Error::Dimension { expected: self.model.dim, found: embedding.len() });
+        }
+        let square: f32 = embedding.iter().map(|x| x * x).sum();
+        // Also false for NaN: what is not about a unit vector is no embedding.
+        if (0.9..1.1).contains(&square) { Ok(()) } else { Err(Error::NoDirection) }
+    }
+
+    /// Takes a photo out; says whether it was there.
+    pub fn remove(&mut self, path: &str) -> bool {
+        let Some((segment, row)) = self.places.remove(path) else { return false };
+        self.segments[segment].deleted.insert(row);
+        self.changes += 1;
+        true
+    }
+
+    /// Gives the photo at `from` a new path and new facts; its embedding stays. Says whether it was there.
+    ///
+    /// # Errors
+    /// As [`Library::put`].
+    pub fn rename(&mut self, from: &str, photo: Photo) -> Result<bool> {
+        let Some((embedding, old)) = self.embedding(from).zip(self.get(from).cloned()) else {
+            return Ok(false);
+        };
+        self.remove(from);
+        self.put(Photo { width: old.width, height: old.height, ..photo }, &embedding)?;
+        Ok(true)
+    }
+
+    /// The photo of a path.
+    pub fn get(&self, path: &str) -> Option<&Photo> {
+        let &(segment, row) = self.places.get(path)?;
+        Some(&self.segments[segment].photos[row])
+    }
+
+    /// All photos.
+    pub fn photos(&self) -> impl Iterator<Item = &Photo> {
+        self.segments.iter().flat_map(|segment| segment.live().map(|(_, photo)| photo))
+    }
+
+    /// The vector of a photo, to f16.
+    pub fn embedding(&self, path: &str) -> Option<Vec<f32>> {
+        let &(segment, row) = self.places.get(path)?;
+        Some(self.segments[segment].vectors.vector(row))
+    }
+
+    /// The nearest photos, best first: every segment is searched, the answers merged.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
+    pub fn search(&self, query: &Query) -> Result<Vec<Found>> {
+        self.check(&query.embedding)?;
+        let most = query.k.saturating_add(query.offset).saturating_add(usize::from(query.exclude.is_some()));
+        let most = most.min(self.places.len());
+        let mut hits: Vec<(Hit, &Photo)> = Vec::new();
+        for segment in &self.segments {
+            let found = segment.vectors.search(&query.embedding, most, &segment.deleted, Kernels::best());
+            hits.extend(found.into_iter().map(|hit| (hit, &segment.photos[hit.id as usize])));
+        }
+        // A stable sort: of equal scores the earlier segment's, then the lower row.
+        hits.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
+        let wanted = |photo: &Photo| query.exclude.as_ref().is_none_or(|path| *path != photo.path);
+        Ok(hits
+            .into_iter()
+            .filter(|(hit, photo)| query.min_score.is_none_or(|least| hit.score >= least) && wanted(photo))
+            .skip(query.offset)
+            .take(query.k)
+            .map(|(hit, photo)| Found { score: hit.score, photo: photo.clone() })
+            .collect())
+    }
+
+    /// What the store has to keep for all changes so far to last; `None` when there are none. Until
+    /// [`Library::committed`] tells that the store did, the next call gives the changes again.
+    pub fn commit(&mut self) -> Option<Commit> {
+        if self.saved_changes == Some(self.changes) {
+            return None;
+        }
+        let generation = self.pending.as_ref().map_or(self.generation, |pending| pending.generation) + 1;
+        let (mut put, mut fresh, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, segment) in self.segments.iter().enumerate() {
+            let stored = segment.stored.clone().unwrap_or_else(|| {
+                let bytes = segment.to_bytes(&self.model);
+                let stored = Stored {
+                    name: format!("{generation:08}-{at:04}.segment"),
+                    bytes: bytes.len() as u64,
+                    crc32: crc32fast::hash(&bytes),
+                    photos: segment.photos.len(),
+                };
+                put.push((stored.name.clone(), bytes));
+                fresh.push((at, segment.photos.len(), stored.clone()));
+                stored
+            });
+            listed.push(stored);
+        }
+        let names: Vec<String> = listed.iter().map(|stored| stored.name.clone()).collect();
+        let keeps = |name: &String| names.contains(name) || self.set_aside.contains(name);
+        let drop = self.names.iter().filter(|name| !keeps(name)).cloned().collect();
+        let listing = Listing {
+            generation,
+            model: self.model.clone(),
+            segments: listed,
+            set_aside: self.set_aside.clone(),
+        };
+        let deleted = self.segments.iter().map(|segment| segment.deleted.clone()).collect();
+        let manifest = Manifest { listing, deleted }.to_bytes();
+        self.pending = Some(Pending { generation, changes: self.changes, segments: fresh, names });
+        Some(Commit { generation, put, manifest, drop })
+    }
+
+    /// The store keeps the commit of this generation. A generation that was overtaken is passed over.
+    pub fn committed(&mut self, generation: u64) {
+        let Some(pending) = self.pending.take_if(|pending| pending.generation == generation) else { return };
+        for (at, rows, stored) in pending.segments {
+            let segment = &mut self.segments[at];
+            // Rows that came while the store was writing are in no stored segment yet.
+            if segment.photos.len() == rows {
+                segment.stored = Some(stored);
+            }
+        }
+        self.generation = generation;
+        self.saved_changes = Some(pending.changes);
+        self.names = pending.names;
+    }
+
+    /// Merges all segments into large ones without the deleted rows. Costs the whole library once;
+    /// commit afterwards.
+    pub fn compact(&mut self) {
+        let mut merged: Vec<Segment> = Vec::new();
+        for segment in &self.segments {
+            for (row, _) in segment.live() {
+                if merged.last().is_none_or(|last| last.photos.len() >= COMPACTED_ROWS) {
+                    merged.push(Segment::new(self.model.dim));
+                }
+                if let Some(last) = merged.last_mut() {
+                    last.push_row_of(segment, row);
+                }
+            }
+        }
+        self.segments = merged;
+        self.pending = None;
+        self.changes += 1;
+        self.find_places();
+    }
+
+    /// Figures of the library.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            photos: self.places.len(),
+            deleted: self.segments.iter().map(|segment| segment.deleted.count()).sum(),
+            segments: self.segments.len(),
+            bytes: self.segments.iter().filter_map(|s| s.stored.as_ref()).map(|stored| stored.bytes).sum(),
+            dim: self.model.dim,
+            generation: self.generation,
+            model: self.model.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

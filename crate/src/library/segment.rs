@@ -1,0 +1,87 @@
+//! One segment in memory: photos, their vectors, and which of them are deleted.
+
+use super::{ModelRef, Photo};
+use crate::error::{Error, Result};
+use crate::format::{self, SegmentMeta};
+use crate::index::{Bitset, TwoTier};
+
+/// Where the store has a segment.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stored {
+    /// The segment's name in the store.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// CRC-32 of all its bytes.
+    pub crc32: u32,
+    /// Rows, the deleted ones counted.
+    pub photos: usize,
+}
+
+/// Photos and vectors, row by row.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub photos: Vec<Photo>,
+    pub vectors: TwoTier,
+    pub deleted: Bitset,
+    /// `None` while it has rows that the store does not have.
+    pub stored: Option<Stored>,
+}
+
+impl Segment {
+    pub fn new(dim: usize) -> Self {
+        Self { photos: Vec::new(), vectors: TwoTier::new(dim), deleted: Bitset::default(), stored: None }
+    }
+
+    pub fn push(&mut self, photo: Photo, vector: &[f32]) {
+        self.photos.push(photo);
+        self.vectors.push(vector);
+        self.deleted.push();
+        self.stored = None;
+    }
+
+    pub fn push_row_of(&mut self, other: &Segment, row: usize) {
+        self.photos.push(other.photos[row].clone());
+        self.vectors.push_row_of(&other.vectors, row);
+        self.deleted.push();
+        self.stored = None;
+    }
+
+    /// Rows that are not deleted, with their photos.
+    pub fn live(&self) -> impl Iterator<Item = (usize, &Photo)> {
+        self.photos.iter().enumerate().filter(|(row, _)| !self.deleted.contains(*row))
+    }
+
+    pub fn to_bytes(&self, model: &ModelRef) -> Vec<u8> {
+        let meta =
+            SegmentMeta { model_digest: model.digest.clone(), dim: model.dim, rows: self.photos.len() };
+        let photos = serde_json::to_vec(&self.photos).expect("photos are JSON");
+        format::write_segment(&meta, photos, &self.vectors)
+    }
+
+    /// Reads what `stored` names; every byte is checked.
+    pub fn from_bytes(bytes: &[u8], stored: &Stored, deleted: Bitset, model: &ModelRef) -> Result<Self> {
+        let damaged = |reason| Error::Damaged { what: stored.name.clone(), reason };
+        if bytes.len() as u64 != stored.bytes {
+            return Err(damaged("another length than the manifest says"));
+        }
+        if crc32fast::hash(bytes) != stored.crc32 {
+            return Err(damaged("another checksum than the manifest says"));
+        }
+        let (meta, photos, vectors) = format::read_segment(&stored.name, bytes)?;
+        let photos: Vec<Photo> = serde_json::from_slice(photos).map_err(|_| damaged("its list of photos"))?;
+        if meta.model_digest != model.digest || meta.dim != model.dim {
+            return Err(damaged("filled by another model than the manifest says"));
+        }
+        if photos.len() != meta.rows || stored.photos != meta.rows {
+            return Err(damaged("another number of photos than it says"));
+        }
+        Ok(Self { photos, vectors, deleted, stored: Some(stored.clone()) })
+    }
+
+    /// The paths of a damaged segment, if its list of photos is whole.
+    pub fn salvage_paths(name: &str, bytes: &[u8]) -> Option<Vec<String>> {
+        let photos: Vec<Photo> = serde_json::from_slice(format::read_photos_section(name, bytes)?).ok()?;
+        Some(photos.into_iter().map(|photo| photo.path).collect())
+    }
+}
