@@ -5,6 +5,7 @@
 RAW holds one folder for each source, as fetched; OUT gets `photos.npy` [N, 160, 160, 3] and
 `photos.json`, a row a photo: source, texts (label sentences or captions), and whether it is kept
 for validation. A photo's side of the split hangs on the hash of its bytes, so it never changes.
+Photos of `--evaluation` are left out by digest, and near-duplicates of them by an average hash.
 """
 import argparse
 import hashlib
@@ -18,6 +19,7 @@ from PIL import Image, ImageOps
 
 SIDE = 160
 VALIDATION_SHARE = 0.05
+HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
 
 
 def words(name):
@@ -102,7 +104,7 @@ def decode(job):
         return None
     near = average_hash(image)
     image = ImageOps.fit(image, (SIDE, SIDE), Image.BICUBIC)
-    validation = int(digest[:8], 16) / 2**32 < VALIDATION_SHARE
+    validation = source in HELD_OUT or int(digest[:8], 16) / 2**32 < VALIDATION_SHARE
     return np.asarray(image), {"source": source, "texts": texts, "digest": digest, "hash": near,
                                "file": file.name, "validation": validation}
 

@@ -15,6 +15,7 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_matrix
 
 from bpe import Tokenizer
 from towers import CONTEXT, DIM, VOCABULARY, TextTower
@@ -61,10 +62,13 @@ def corpus(args):
     for file in args.captions:
         texts += captions(file)
     rows = json.load(open(args.out / "photos.json"))
-    texts += [t for row in rows if not row["validation"] for t in row["texts"]]
-    texts = sorted({t.strip() for t in texts if t.strip()})
+    # The photos' own words come whole: without them the image tower has nothing to learn from.
+    needed = sorted({t.strip() for row in rows if not row["validation"] for t in row["texts"] if t.strip()})
+    others = sorted({t.strip() for t in texts if t.strip()} - set(needed))
+    rng.shuffle(others)
+    texts = needed + others[:max(0, args.most - len(needed))]
     rng.shuffle(texts)
-    return texts[:args.most]
+    return texts
 
 
 def captions(file):
@@ -103,25 +107,65 @@ def batches(rows, lengths, size):
         yield from (ordered[i] for i in torch.randperm(len(ordered)))
 
 
+def fit_table(ids, targets, ridge=0.03, rounds=40):
+    """Token embeddings whose mean over a sentence is nearest its target: ridge regression,
+    (XᵀX + λ) W = Xᵀ Y with X the tokens' shares of a sentence, by conjugate gradients."""
+    real = ids != VOCABULARY
+    share = (real / real.sum(1, keepdims=True))[real].astype(np.float32)
+    x = csr_matrix((share, (np.nonzero(real)[0], ids[real])), (len(ids), VOCABULARY + 1))
+    xt = x.T.tocsr()
+    table = np.zeros((VOCABULARY + 1, targets.shape[1]), np.float32)
+    rest = xt @ targets
+    step, size = rest.copy(), (rest**2).sum(0)
+    for _ in range(rounds):
+        image = xt @ (x @ step) + ridge * step
+        pace = size / ((step * image).sum(0) + 1e-12)
+        table += pace * step
+        rest -= pace * image
+        size, before = (rest**2).sum(0), size
+        step = rest + size / (before + 1e-12) * step
+    return table
+
+
+def begin(tower, ids, targets):
+    """The table in the tower, scaled so that its projection starts as a multiple of the identity."""
+    table = fit_table(ids, targets)
+    scale = 0.3 / np.sqrt((table[np.abs(table).sum(1) > 0] ** 2).mean())
+    with torch.no_grad():
+        tower.tokens.weight.copy_(torch.tensor(table * scale))
+        tower.project.weight.copy_(torch.eye(DIM))
+        tower.project.bias.zero_()
+
+
 def train(args, ids, targets):
-    torch.manual_seed(0)
-    tower = TextTower()
-    if (args.out / "text.pt").exists():
-        tower.load_state_dict(torch.load(args.out / "text.pt"))
-    optimiser = torch.optim.AdamW(tower.parameters(), lr=1.5e-3, weight_decay=0.02)
+    torch.manual_seed(args.seed)
+    tower, path = TextTower(), args.out / "text.pt"
+    held = 1000
+    if path.exists():
+        tower.load_state_dict(torch.load(path))
+    else:
+        begin(tower, ids[held:], targets[held:])
+    tables = [tower.tokens.weight, tower.project.weight]
+    others = [p for p in tower.parameters() if all(p is not t for t in tables)]
+    # The fitted tables are good already: they move slowly.
+    optimiser = torch.optim.AdamW([{"params": others, "pace": 1.0}, {"params": tables, "pace": 0.3, "weight_decay": 0.0}],
+                                  lr=args.rate, weight_decay=0.02)
     ids, targets = torch.tensor(ids), torch.tensor(targets)
-    held = len(ids) // 50
     lengths = (ids != VOCABULARY).sum(1)
     train_rows = torch.arange(held, len(ids))
-    started, step, batch = time.time(), 0, 256
-    end = started + 60 * args.minutes
-    while time.time() < end:
-        for rows in batches(train_rows, lengths, batch):
+    started, step = time.time(), 0
+    while (time.time() - started) < 60 * args.minutes:
+        for rows in batches(train_rows, lengths, args.batch):
             done = (time.time() - started) / (60 * args.minutes)
+            if step % 100 == 0 or done >= 1:
+                with torch.no_grad():
+                    cosine = torch.cat([(tower(ids[r]) * targets[r]).sum(1) for r in torch.arange(held).split(200)]).mean()
+                print(f"{time.time() - started:.0f} s, step {step}: held-out cosine {cosine:.4f}", flush=True)
+                torch.save(tower.state_dict(), path)
             if done >= 1:
                 break
             for group in optimiser.param_groups:
-                group["lr"] = 1.5e-3 * min(1, step / 200) * max(0.02, 1 - done)
+                group["lr"] = args.rate * group["pace"] * min(1, step / 100) * max(0.02, 1 - done)
             used = lengths[rows].max()
             out = tower(ids[rows][:, :used])
             loss = (1 - (out * targets[rows]).sum(1)).mean()
@@ -134,12 +178,6 @@ def train(args, ids, targets):
             torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimiser.step()
             step += 1
-            if step % 100 == 0:
-                with torch.no_grad():
-                    cosine = (tower(ids[:held]) * targets[:held]).sum(1).mean()
-                print(f"{time.time() - started:.0f} s, step {step}: loss {loss.item():.4f}, held-out cosine {cosine:.4f}", flush=True)
-                torch.save(tower.state_dict(), args.out / "text.pt")
-    torch.save(tower.state_dict(), args.out / "text.pt")
 
 
 def main():
@@ -152,6 +190,9 @@ def main():
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--most", type=int, default=400_000)
     parser.add_argument("--glosses", type=float, default=1.0, help="share of the glosses taken")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -171,7 +212,7 @@ def main():
     texts = json.load(open(args.out / "texts.json"))
     targets = np.load(args.out / "texts.npz")["vectors"].astype(np.float32)
     tokenizer = Tokenizer(args.merges, VOCABULARY)
-    train(args, [tokenizer.encode(t, CONTEXT) for t in texts], targets)
+    train(args, np.array([tokenizer.encode(t, CONTEXT) for t in texts]), targets)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+/** The worker's encoder: a photo or words in, a vector out. */
+import { PhotorecallError } from './errors.js';
+import type { ModelFiles } from './model.js';
+import type { EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
+import init, { Encoder, digest, kernelsSelfTest } from './photorecall.js';
+import { Moved } from './rpc.js';
+
+let memory: WebAssembly.Memory | undefined;
+let encoder: Encoder | undefined;
+
+/** Photos that were read and wait to be encoded or forgotten. */
+const held = new Map<number, Uint8Array>();
+let nextHeld = 0;
+
+/** A photo that was read: its bytes stay in the worker. */
+export interface Held {
+  id: number;
+  digest: string;
+  bytes: number;
+  modifiedMs: number;
+}
+
+/** What came of a photo, and how much memory the module holds now: it never gives any back. */
+export interface Encoded {
+  photo: ImageEmbedding;
+  memoryBytes: number;
+}
+
+function loaded(): Encoder {
+  if (!encoder) throw new PhotorecallError('not_loaded', 'the model is not loaded');
+  return encoder;
+}
+
+export const encoderHandlers = {
+  async start(module: WebAssembly.Module): Promise<void> {
+    memory = (await init({ module_or_path: module })).memory;
+  },
+
+  loadModel({ manifest, files }: ModelFiles, towers: 'image' | 'text' | 'both'): EncoderInfo {
+    encoder?.free();
+    encoder = new Encoder(manifest, files, towers);
+    return encoder.info();
+  },
+
+  async hold(file: Blob): Promise<Held> {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const id = nextHeld++;
+    held.set(id, bytes);
+    const modifiedMs = file instanceof File ? file.lastModified : 0;
+    return { id, digest: digest(bytes), bytes: bytes.byteLength, modifiedMs };
+  },
+
+  drop(id: number): void {
+    held.delete(id);
+  },
+
+  encodeHeld(id: number, maxMemoryBytes: number, trimBorders: boolean): Moved<Encoded> {
+    const bytes = held.get(id);
+    if (!bytes) throw new PhotorecallError('bad_argument', `no photo ${id} is held`);
+    const photo = loaded().embedImage(bytes, maxMemoryBytes, trimBorders);
+    held.delete(id);
+    const memoryBytes = memory?.buffer.byteLength ?? 0;
+    return new Moved({ photo, memoryBytes }, [photo.embedding.buffer, photo.thumbnail.buffer]);
+  },
+
+  embedText(text: string): Float32Array {
+    return loaded().embedText(text);
+  },
+
+  encoderInfo(): EncoderInfo {
+    return loaded().info();
+  },
+
+  selfTest(): SelfTest {
+    return kernelsSelfTest();
+  },
+};
+
+export type EncoderApi = typeof encoderHandlers;

@@ -1,0 +1,178 @@
+/** The worker's index: a library in IndexedDB, or one opened from bytes. */
+import { PhotorecallError } from './errors.js';
+import type { Damage, Found, IndexQuery, ModelRef, Photo, Stats } from './photorecall.js';
+import { Index } from './photorecall.js';
+import type { Listed } from './types.js';
+
+let index: Index | undefined;
+
+/** Commits follow one another: each must know what the one before has made last. */
+let commits: Promise<unknown> = Promise.resolve();
+
+/** Photos that were taken out and may come back. */
+interface Stashed {
+  photo: Photo;
+  embedding: Float32Array;
+  thumbnail: Uint8Array | undefined;
+}
+const stashes = new Map<number, Stashed[]>();
+let nextStash = 0;
+
+/** The newest first; made again after a change. */
+let newest: Photo[] | undefined;
+
+function opened(): Index {
+  if (!index) throw new PhotorecallError('closed', 'the library is closed');
+  return index;
+}
+
+/** The time that a list is sorted by: when it was taken, else when the file was changed. */
+function timeOf(photo: Photo): string {
+  return photo.taken ?? new Date(photo.modifiedMs).toISOString();
+}
+
+function byTime(): Photo[] {
+  newest ??= opened()
+    .photos()
+    .map((photo) => ({ photo, time: timeOf(photo) }))
+    .sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : a.photo.path < b.photo.path ? -1 : 1))
+    .map(({ photo }) => photo);
+  return newest;
+}
+
+/** Runs a change of the library. */
+function change<T>(act: (index: Index) => T): T {
+  newest = undefined;
+  return act(opened());
+}
+
+export const indexHandlers = {
+  async openIndex(name: string, model: ModelRef): Promise<void> {
+    index = await Index.open(name, model);
+    newest = undefined;
+  },
+
+  segmentNames(manifest: Uint8Array): string[] {
+    return Index.segmentNames(manifest);
+  },
+
+  openBytes(manifest: Uint8Array, segments: Map<string, Uint8Array>, model: ModelRef): void {
+    index = Index.fromBytes(manifest, segments);
+    index.requireModel(model);
+    newest = undefined;
+  },
+
+  put(photo: Photo, embedding: Float32Array, thumbnail?: Uint8Array): void {
+    change((index) => index.put(photo, embedding, thumbnail));
+  },
+
+  /** Adds a photo whose bytes are those of another one: it is encoded already. */
+  async putCopy(of: string, photo: Photo): Promise<boolean> {
+    const [original, embedding] = [opened().photo(of), opened().embedding(of)];
+    if (!original || !embedding) return false;
+    const thumbnail = await opened().thumbnail(of);
+    const { path, modifiedMs } = photo;
+    change((index) => index.put({ ...original, path, modifiedMs }, embedding, thumbnail));
+    return true;
+  },
+
+  /** The photo at `from` is now at `path`, with the same bytes. */
+  renameTo(from: string, path: string, modifiedMs: number): boolean {
+    const old = opened().photo(from);
+    return old ? change((index) => index.rename(from, { ...old, path, modifiedMs })) : false;
+  },
+
+  /** Takes photos out and keeps what is needed to put them back. */
+  async remove(paths: string[]): Promise<{ stash: number; photos: number }> {
+    const stashed: Stashed[] = [];
+    for (const path of paths) {
+      const [photo, embedding] = [opened().photo(path), opened().embedding(path)];
+      if (!photo || !embedding) continue;
+      stashed.push({ photo, embedding, thumbnail: await opened().thumbnail(path) });
+    }
+    change((index) => stashed.forEach(({ photo }) => index.remove(photo.path)));
+    stashes.set(nextStash, stashed);
+    return { stash: nextStash++, photos: stashed.length };
+  },
+
+  restore(stash: number): void {
+    const stashed = stashes.get(stash);
+    stashes.delete(stash);
+    change((index) => stashed?.forEach((s) => index.put(s.photo, s.embedding, s.thumbnail)));
+  },
+
+  forget(stash: number): void {
+    stashes.delete(stash);
+  },
+
+  commit(): Promise<boolean> {
+    const commit = commits.then(() => opened().commit());
+    commits = commit.catch(() => undefined);
+    return commit;
+  },
+
+  compact(): Promise<boolean> {
+    change((index) => index.compact());
+    return indexHandlers.commit();
+  },
+
+  search(query: IndexQuery): Found[] {
+    return opened().search(query);
+  },
+
+  list(k: number, offset: number): Listed {
+    const all = byTime();
+    return { photos: all.slice(offset, offset + k), total: all.length };
+  },
+
+  pathsBelow(folder: string): string[] {
+    const prefix = folder === '' ? '' : `${folder}/`;
+    return byTime().flatMap(({ path }) => (path.startsWith(prefix) ? [path] : []));
+  },
+
+  photo(path: string): Photo | undefined {
+    return opened().photo(path);
+  },
+
+  pathOfDigest(digest: string): string | undefined {
+    return opened().pathOfDigest(digest);
+  },
+
+  isUnchanged(path: string, bytes: number, modifiedMs: number): boolean {
+    return opened().isUnchanged(path, bytes, modifiedMs);
+  },
+
+  embedding(path: string): Float32Array | undefined {
+    return opened().embedding(path);
+  },
+
+  thumbnail(path: string): Promise<Uint8Array | undefined> {
+    return opened().thumbnail(path);
+  },
+
+  stats(): Stats {
+    return opened().stats();
+  },
+
+  damaged(): Damage[] {
+    return opened().damaged();
+  },
+
+  verify(): Promise<Damage[]> {
+    return opened().verify();
+  },
+
+  async close(): Promise<void> {
+    await commits;
+    index?.close();
+    index = undefined;
+    stashes.clear();
+  },
+
+  async destroy(name: string): Promise<void> {
+    await indexHandlers.close();
+    await Index.destroy(name);
+  },
+};
+
+export type IndexApi = typeof indexHandlers;

@@ -1,0 +1,16 @@
+/**
+ * Private photo search by meaning. Nothing leaves the device.
+ *
+ * ```js
+ * import { Library } from 'photorecall';
+ * const library = await Library.open({ modelUrl: '/models/photorecall-s/' });
+ * for await (const { done, total } of library.add(input.files)) console.log(done, total);
+ * const found = await library.search({ text: 'a dog on the beach' });
+ * ```
+ * @module
+ */
+export type { Adding } from './adding.js';
+export { PhotorecallError } from './errors.js';
+export { isPhotoName, photosOfDrop, photosOfFolder, photosOfInput } from './files.js';
+export { Library } from './library.js';
+export type * from './types.js';

@@ -1,0 +1,290 @@
+/** The library as a page sees it. All work is done in workers. */
+import { Adding, AddJob } from './adding.js';
+import { PhotorecallError } from './errors.js';
+import { fetchBytes, fetchModel, folderUrl } from './model.js';
+import type { Damage, EncoderInfo, Photo } from './photorecall.js';
+import { Pool } from './pool.js';
+import type { Remote } from './rpc.js';
+import type {
+  AddOptions,
+  AddProgress,
+  Info,
+  Listed,
+  OpenOptions,
+  OpenUrlOptions,
+  PhotoSource,
+  Removed,
+  Results,
+  Search,
+} from './types.js';
+import { type Kit, type WorkerApi, compile, poolSize, startWorker } from './workers.js';
+
+/** The file that the native side calls a library's manifest. */
+const MANIFEST = 'library.manifest';
+/** How long another tab may take to let go of the library, as while a page is reloaded. */
+const LOCK_WAIT_MS = 3000;
+
+/** Where a library comes from, beside its index. */
+interface Place {
+  name: string;
+  readOnly: boolean;
+  photos: URL | undefined;
+  thumbnails: URL | undefined;
+  /** Lets other tabs have the library. */
+  unlock: () => void;
+}
+
+export class Library {
+  private readonly pool: Pool;
+  private jobs: Promise<unknown> = Promise.resolve();
+  private readonly stopAll = new AbortController();
+  private closed = false;
+
+  private constructor(
+    private readonly index: Remote<WorkerApi>,
+    private readonly encoder: EncoderInfo,
+    kit: Kit,
+    workers: number,
+    private readonly place: Place,
+  ) {
+    this.pool = new Pool(kit, workers);
+  }
+
+  /**
+   * Opens the library of this name in this browser, and makes it when it is not there.
+   *
+   * @throws {PhotorecallError} `locked` when another tab has it open; `model_mismatch` when another
+   * model filled it; `fetch` when the model or the wasm cannot be had; `indexed_db` without storage.
+   */
+  static async open(options: OpenOptions): Promise<Library> {
+    const name = options.name ?? 'photos';
+    const unlock = await lock(name);
+    try {
+      const { index, encoder, kit } = await start(options);
+      await index.call('openIndex', name, encoder.model);
+      const place = { name, readOnly: false, photos: undefined, thumbnails: undefined, unlock };
+      return new Library(index, encoder, kit, poolSize(options.workers), place);
+    } catch (thrown) {
+      unlock();
+      throw thrown;
+    }
+  }
+
+  /** Opens a library that was built elsewhere, from the folder that has its files, to search only. */
+  static async openUrl(url: string | URL, options: OpenUrlOptions): Promise<Library> {
+    const folder = folderUrl(url);
+    const [{ index, encoder, kit }, manifest] = await Promise.all([
+      start(options),
+      fetchBytes(new URL(MANIFEST, folder)),
+    ]);
+    const names = await index.call('segmentNames', manifest);
+    const segments = await Promise.all(
+      names.map(async (name): Promise<[string, Uint8Array]> => [name, await fetchBytes(new URL(name, folder))]),
+    );
+    await index.call('openBytes', manifest, new Map(segments), encoder.model);
+    const place = {
+      name: folder.href,
+      readOnly: true,
+      photos: options.photosUrl === undefined ? undefined : folderUrl(options.photosUrl),
+      thumbnails: options.thumbnailsUrl === undefined ? undefined : folderUrl(options.thumbnailsUrl),
+      unlock: () => undefined,
+    };
+    return new Library(index, encoder, kit, poolSize(options.workers), place);
+  }
+
+  /**
+   * Adds photos, skipping those that are there and unchanged. Await it, or iterate over its progress;
+   * searching works meanwhile. Calls run one after another.
+   */
+  add(sources: Iterable<PhotoSource> | AsyncIterable<PhotoSource>, options: AddOptions = {}): Adding {
+    const own = new AbortController();
+    const signal = AbortSignal.any([own.signal, this.stopAll.signal, ...(options.signal ? [options.signal] : [])]);
+    const tell = (progress: AddProgress): void => {
+      adding.tell(progress);
+      options.onProgress?.(progress);
+    };
+    const end = this.jobs.then(() => {
+      this.requireWritable();
+      return new AddJob(this.index, this.pool, { ...options, signal }, tell).run(sources);
+    });
+    this.jobs = end.catch(() => undefined);
+    const adding = new Adding(end, () => own.abort());
+    return adding;
+  }
+
+  /**
+   * The nearest photos, best first.
+   *
+   * @throws {PhotorecallError} `bad_argument` for nothing to look for; `no_text_tower` for words with
+   * a model that knows images only; what decoding throws for a photo that cannot be read.
+   */
+  async search(query: Search): Promise<Results> {
+    const parts: Float32Array[] = [];
+    if (query.text) parts.push(await this.index.call('embedText', query.text));
+    if (query.image) parts.push(await this.embedImage(query.image));
+    if (query.like !== undefined) parts.push(await this.embeddingOf(query.like));
+    return this.index.call('search', {
+      embedding: mean(parts),
+      k: query.k ?? 50,
+      offset: query.offset ?? 0,
+      ...(query.minScore === undefined ? {} : { minScore: query.minScore }),
+      ...(query.like === undefined ? {} : { exclude: query.like }),
+    });
+  }
+
+  /** Photos like the one of this path, without itself. */
+  similar(path: string, page: Pick<Search, 'k' | 'offset' | 'minScore'> = {}): Promise<Results> {
+    return this.search({ ...page, like: path });
+  }
+
+  /** The vector of words: a unit vector of the model's space. */
+  embedText(text: string): Promise<Float32Array> {
+    return this.index.call('embedText', text);
+  }
+
+  /** The vector of a photo's file. */
+  async embedImage(file: Blob): Promise<Float32Array> {
+    const encoded = await this.pool.encode(file, false);
+    if (!encoded) throw new PhotorecallError('unexpected', 'the photo was not encoded');
+    return encoded.photo.embedding;
+  }
+
+  /** Photos, the newest first. */
+  list({ k = 100, offset = 0 }: { k?: number; offset?: number } = {}): Promise<Listed> {
+    return this.index.call('list', k, offset);
+  }
+
+  /** What is known of the photo of this path. */
+  photo(path: string): Promise<Photo | undefined> {
+    return this.index.call('photo', path);
+  }
+
+  /** The small JPEG of a photo. */
+  async thumbnail(path: string): Promise<Blob | undefined> {
+    if (this.place.thumbnails) {
+      const bytes = await fetchBytes(new URL(encodePath(path), this.place.thumbnails));
+      return new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' });
+    }
+    const jpeg = await this.index.call('thumbnail', path);
+    return jpeg && new Blob([jpeg as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' });
+  }
+
+  /** The address of a photo's file, for a library opened by its address. */
+  photoUrl(path: string): string | undefined {
+    return this.place.photos && new URL(encodePath(path), this.place.photos).href;
+  }
+
+  /** Takes photos out of the library; the files stay where they are. */
+  async remove(paths: Iterable<string>): Promise<Removed> {
+    this.requireWritable();
+    const { stash, photos } = await this.index.call('remove', [...paths]);
+    await this.index.call('commit');
+    return {
+      photos,
+      undo: async () => {
+        await this.index.call('restore', stash);
+        await this.index.call('commit');
+      },
+      forget: () => void this.index.call('forget', stash).catch(() => undefined),
+    };
+  }
+
+  /** Merges what is stored and lets go of what was removed. */
+  async compact(): Promise<void> {
+    this.requireWritable();
+    await this.index.call('compact');
+  }
+
+  /** Reads everything that is stored again and checks every byte; what is damaged is listed. */
+  verify(): Promise<Damage[]> {
+    return this.index.call('verify');
+  }
+
+  async info(): Promise<Info> {
+    const [stats, damaged] = await Promise.all([this.index.call('stats'), this.index.call('damaged')]);
+    return { ...stats, damaged, encoder: this.encoder, workers: this.pool.size, readOnly: this.place.readOnly };
+  }
+
+  /** Bytes that this site uses and may use, as far as the browser tells. */
+  async estimate(): Promise<{ usage: number; quota: number }> {
+    const { usage = 0, quota = 0 } = (await navigator.storage?.estimate()) ?? {};
+    return { usage, quota };
+  }
+
+  /** Asks the browser not to clear the library when the disk is full. */
+  async persist(): Promise<boolean> {
+    return (await navigator.storage?.persist()) ?? false;
+  }
+
+  /** Stops what runs, stores what was added, and lets go of workers and memory. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.stopAll.abort();
+    await this.jobs;
+    await this.index.call('close');
+    this.end();
+  }
+
+  /** Closes the library and removes it from this browser. */
+  async destroy(): Promise<void> {
+    this.requireWritable();
+    this.closed = true;
+    this.stopAll.abort();
+    await this.jobs;
+    await this.index.call('destroy', this.place.name);
+    this.end();
+  }
+
+  private end(): void {
+    this.pool.end();
+    this.index.end(new PhotorecallError('closed', 'the library is closed'));
+    this.place.unlock();
+  }
+
+  private requireWritable(): void {
+    if (this.closed) throw new PhotorecallError('closed', 'the library is closed');
+    if (this.place.readOnly) throw new PhotorecallError('read_only', 'a library opened by its address cannot be changed');
+  }
+
+  private async embeddingOf(path: string): Promise<Float32Array> {
+    const embedding = await this.index.call('embedding', path);
+    if (!embedding) throw new PhotorecallError('bad_argument', `no photo ${path} in the library`);
+    return embedding;
+  }
+}
+
+/** Fetches model and wasm, and starts the worker that has the index and the words. */
+async function start(options: OpenOptions): Promise<{ index: Remote<WorkerApi>; encoder: EncoderInfo; kit: Kit }> {
+  const [module, model] = await Promise.all([compile(options), fetchModel(options.modelUrl, options.onLoad)]);
+  const kit = { module, model, workerUrl: options.workerUrl };
+  const index = await startWorker(kit, 'text');
+  return { index, encoder: await index.call('encoderInfo'), kit };
+}
+
+/** Two tabs that write to one library would lose each other's photos. */
+async function lock(name: string): Promise<() => void> {
+  // Without the Web Locks API (an insecure context) there is nothing to ask.
+  if (!navigator.locks) return () => undefined;
+  return new Promise((resolve, reject) => {
+    const held = navigator.locks.request(
+      `photorecall:${name}`,
+      { signal: AbortSignal.timeout(LOCK_WAIT_MS) },
+      () => new Promise<void>((release) => resolve(release)),
+    );
+    held.catch(() => reject(new PhotorecallError('locked', `the library ${name} is open in another tab`)));
+  });
+}
+
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
+
+/** The direction between the parts. */
+function mean(parts: Float32Array[]): Float32Array {
+  const [first] = parts;
+  if (!first) throw new PhotorecallError('bad_argument', 'a search needs words, a photo, or a photo of the library');
+  const sum = first.map((_, i) => parts.reduce((total, part) => total + (part[i] ?? 0), 0));
+  const norm = Math.hypot(...sum);
+  return sum.map((x) => x / norm);
+}

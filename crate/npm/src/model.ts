@@ -1,0 +1,70 @@
+/** A model's files, fetched once and handed to the workers. */
+import { PhotorecallError } from './errors.js';
+import type { LoadProgress } from './types.js';
+
+/** What the wasm's `Encoder` is made of. */
+export interface ModelFiles {
+  manifest: Uint8Array;
+  files: Map<string, Uint8Array>;
+}
+
+/** The part of manifest.json that is read here; the Rust side reads and checks all of it. */
+interface Manifest {
+  files: Record<string, { bytes: number }>;
+}
+
+/** A folder's address, with the slash at the end that relative addresses need. */
+export function folderUrl(url: string | URL): URL {
+  const base = typeof document === 'undefined' ? self.location.href : document.baseURI;
+  const folder = new URL(url, base);
+  if (!folder.pathname.endsWith('/')) folder.pathname += '/';
+  return folder;
+}
+
+/** The bytes at an address; anything but success is an error that names it. */
+export async function fetchBytes(url: URL, onBytes?: (count: number) => void): Promise<Uint8Array> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch (cause) {
+    throw new PhotorecallError('fetch', `${url.href} cannot be reached`, { cause });
+  }
+  if (!response.ok) throw new PhotorecallError('fetch', `${url.href}: ${response.status} ${response.statusText}`);
+  if (!response.body || !onBytes) return new Uint8Array(await response.arrayBuffer());
+  const counted = response.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, out) {
+        onBytes(chunk.byteLength);
+        out.enqueue(chunk);
+      },
+    }),
+  );
+  return new Uint8Array(await new Response(counted).arrayBuffer());
+}
+
+/** Fetches a model's manifest and every file that it lists. */
+export async function fetchModel(url: string | URL, onLoad?: (progress: LoadProgress) => void): Promise<ModelFiles> {
+  const folder = folderUrl(url);
+  const manifest = await fetchBytes(new URL('manifest.json', folder));
+  const listed = Object.entries(parse(manifest, folder).files);
+  const total = listed.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+  let done = 0;
+  const fetched = listed.map(async ([name]): Promise<[string, Uint8Array]> => {
+    const bytes = await fetchBytes(new URL(name, folder), (count) => {
+      done += count;
+      onLoad?.({ done, total });
+    });
+    return [name, bytes];
+  });
+  return { manifest, files: new Map(await Promise.all(fetched)) };
+}
+
+function parse(bytes: Uint8Array, folder: URL): Manifest {
+  try {
+    const manifest = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Manifest>;
+    if (manifest.files && typeof manifest.files === 'object') return { files: manifest.files };
+  } catch {
+    // Told below, with the address.
+  }
+  throw new PhotorecallError('model_manifest', `${folder.href}manifest.json is not a model's manifest`);
+}

@@ -1,0 +1,129 @@
+import type { Damage, EncoderInfo, Found, Photo, Stats } from './photorecall.js';
+
+export type { Damage, EncoderInfo, Found, ModelRef, Photo, SelfTest, Stats } from './photorecall.js';
+
+/** A photo to be added: a file, or a file with the path that it has in the library. */
+export type PhotoSource = File | NamedSource;
+
+/** A file under a name of the caller's. */
+export interface NamedSource {
+  /** Below the chosen folder, with `/`. */
+  path: string;
+  /** Bytes are read when it is the photo's turn, never before. */
+  file: File | FileSystemFileHandle;
+}
+
+/** How a library is opened. */
+export interface OpenOptions {
+  /** Which of this site's libraries; `photos` if left out. */
+  name?: string;
+  /** Folder of the model: the one that has `manifest.json`. */
+  modelUrl: string | URL;
+  /** The `.wasm` of this package, where it does not lie beside the package's modules. */
+  wasmUrl?: string | URL;
+  /** The worker's module, where a bundler cannot find it by itself. */
+  workerUrl?: string | URL;
+  /** How many photos are encoded at once; a choice by cores and memory if left out. */
+  workers?: number;
+  /** Told while the model and the wasm are fetched. */
+  onLoad?: (progress: LoadProgress) => void;
+}
+
+/** How a library that was built elsewhere is opened, to search only. */
+export interface OpenUrlOptions extends Omit<OpenOptions, 'name'> {
+  /** Folder of the photos; without it, `original` finds none. */
+  photosUrl?: string | URL;
+  /** Folder of small pictures by the photos' paths. */
+  thumbnailsUrl?: string | URL;
+}
+
+/** How far the fetching is. */
+export interface LoadProgress {
+  /** Bytes. */
+  done: number;
+  /** Bytes; 0 as long as it is not known. */
+  total: number;
+}
+
+/** How photos are added. */
+export interface AddOptions {
+  /** Stops after the photos that are in work; what was added stays. */
+  signal?: AbortSignal;
+  onProgress?: (progress: AddProgress) => void;
+  /** Asked before each photo: the next one starts when the promise is there. For a pause. */
+  gate?: () => Promise<void> | undefined;
+  /**
+   * The files are all there is below this folder: photos of the library below it that are not among
+   * them are renamed ones where the digest is found again, and are removed otherwise.
+   */
+  completeFolder?: string;
+  /** Leaves black rows and columns at the edges out of account. */
+  trimBorders?: boolean;
+}
+
+/** A photo that was not added. */
+export interface Skipped {
+  path: string;
+  /** In words. */
+  reason: string;
+  /** The error's code. */
+  code: string;
+}
+
+/** How far the adding is. */
+export interface AddProgress {
+  /** Photos that are finished, whatever came of them. */
+  done: number;
+  total: number;
+  added: number;
+  /** Same path, size and time of change as when they were indexed. */
+  unchanged: number;
+  /** Same bytes, another path. */
+  renamed: number;
+  /** Gone from the complete folder. */
+  removed: number;
+  skipped: Skipped[];
+  /** Photos a second, of late. */
+  rate: number;
+  /** Milliseconds to the end at this rate; undefined at first. */
+  etaMs: number | undefined;
+}
+
+/** What to look for: words, a photo, a photo of the library, or several of them together. */
+export interface Search {
+  text?: string;
+  image?: Blob;
+  /** The path of a photo of the library. */
+  like?: string;
+  /** How many; 50 if left out. */
+  k?: number;
+  /** How many of the best to leave out. */
+  offset?: number;
+  minScore?: number;
+}
+
+/** What was taken out, and the way back. */
+export interface Removed {
+  photos: number;
+  /** Puts the photos back; possible until the library is closed or `forget` is called. */
+  undo(): Promise<void>;
+  /** Lets go of what `undo` needs. */
+  forget(): void;
+}
+
+/** What a library is. */
+export interface Info extends Stats {
+  encoder: EncoderInfo;
+  damaged: Damage[];
+  workers: number;
+  readOnly: boolean;
+}
+
+/** A page of photos. */
+export interface Listed {
+  photos: Photo[];
+  total: number;
+}
+
+/** A page of what was found. */
+export type Results = Found[];

@@ -1,0 +1,26 @@
+//! From a file's bytes to a model's input.
+//!
+//! ```text
+//! bytes ─ decode (limits, orientation) ─▶ Decoded [h, w, 3] ─ trim_black_borders ─▶ Preprocess::tensor
+//!   └─ metadata: date, camera, place             └─ thumbnail_jpeg              resize, crop, normalise
+//! ```
+//! No byte of a file is trusted: sizes are checked before memory is taken, and what cannot be read is
+//! an error that says why.
+
+mod borders;
+mod decode;
+mod metadata;
+mod preprocess;
+mod thumbnail;
+
+pub use borders::trim_black_borders;
+pub use decode::{Decoded, Limits, decode, memory_needed};
+pub use metadata::{Metadata, metadata};
+pub use preprocess::{Filter, Preprocess, ResizeMode};
+pub use thumbnail::thumbnail_jpeg;
+
+/// SHA-256 of a file's bytes, in lower-case hex: what tells files apart.
+pub fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,223 @@
+//! Between Rust's values and JavaScript's.
+
+use js_sys::{Error as JsError, Reflect};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use crate::error::Error;
+use crate::library::{Photo, Stats};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** What is known of a photo. `path` is its lasting name: below its folder, with `/`. */
+export interface Photo {
+  path: string;
+  /** Size of the file. */
+  bytes: number;
+  /** When the file was changed, in milliseconds since 1970 (UTC). */
+  modifiedMs: number;
+  /** SHA-256 of the file's bytes, lower-case hex. */
+  digest: string;
+  /** Pixels, upright. */
+  width: number;
+  height: number;
+  /** When it was taken, local time: `2019-07-04T12:30:00`. */
+  taken?: string;
+  camera?: string;
+  /** Latitude and longitude in degrees, north and east positive. */
+  gps?: [number, number];
+}
+/** A photo that was found; `score` is its cosine to the query. */
+export interface Found {
+  score: number;
+  photo: Photo;
+}
+/** Which model made a library's vectors. Vectors of two models never mix. */
+export interface ModelRef {
+  name: string;
+  digest: string;
+  dim: number;
+}
+/** Figures of a library. */
+export interface Stats {
+  photos: number;
+  /** Rows that wait for compaction. */
+  deleted: number;
+  segments: number;
+  /** Bytes of the stored segments. */
+  bytes: number;
+  dim: number;
+  generation: number;
+  model: ModelRef;
+}
+/** A segment that could not be read. The rest of the library works. */
+export interface Damage {
+  segment: string;
+  reason: string;
+  /** The photos to be indexed again, where their list can still be read. */
+  photos?: string[];
+}
+"#;
+
+/// What every exported function answers.
+pub type Answer<T> = Result<T, JsValue>;
+
+/// A JavaScript `Error` with the message and the stable code.
+pub fn thrown(error: Error) -> JsValue {
+    thrown_with(error.code(), &error.to_string())
+}
+
+/// A JavaScript `Error` of this face's own: a value of the wrong shape.
+pub fn thrown_with(code: &str, message: &str) -> JsValue {
+    let js = JsError::new(message);
+    js.set_name("PhotorecallError");
+    // A plain object takes any property.
+    let _ = Reflect::set(&js, &JsValue::from("code"), &JsValue::from(code));
+    js.into()
+}
+
+/// A value as a plain JavaScript object.
+pub fn to_js(value: &impl Serialize) -> Answer<JsValue> {
+    serde_wasm_bindgen::to_value(value)
+        .map_err(|error| thrown_with("bad_argument", &error.to_string()))
+}
+
+/// A plain JavaScript object as a value.
+pub fn from_js<T: serde::de::DeserializeOwned>(value: JsValue) -> Answer<T> {
+    serde_wasm_bindgen::from_value(value)
+        .map_err(|error| thrown_with("bad_argument", &error.to_string()))
+}
+
+/// [`Photo`] with JavaScript's names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsPhoto {
+    path: String,
+    bytes: u64,
+    modified_ms: i64,
+    digest: String,
+    width: u32,
+    height: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    camera: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gps: Option<[f64; 2]>,
+}
+
+impl From<&Photo> for JsPhoto {
+    fn from(photo: &Photo) -> Self {
+        let Photo {
+            path,
+            bytes,
+            modified_ms,
+            digest,
+            width,
+            height,
+            taken,
+            camera,
+            gps,
+        } = photo.clone();
+        Self {
+            path,
+            bytes,
+            modified_ms,
+            digest,
+            width,
+            height,
+            taken,
+            camera,
+            gps,
+        }
+    }
+}
+
+impl From<JsPhoto> for Photo {
+    fn from(photo: JsPhoto) -> Self {
+        let JsPhoto {
+            path,
+            bytes,
+            modified_ms,
+            digest,
+            width,
+            height,
+            taken,
+            camera,
+            gps,
+        } = photo;
+        Self {
+            path,
+            bytes,
+            modified_ms,
+            digest,
+            width,
+            height,
+            taken,
+            camera,
+            gps,
+        }
+    }
+}
+
+/// [`crate::library::Found`] with JavaScript's names.
+#[derive(Debug, Serialize)]
+pub struct JsFound {
+    /// The cosine.
+    pub score: f32,
+    /// The photo.
+    pub photo: JsPhoto,
+}
+
+/// [`Stats`] as a plain object.
+#[derive(Debug, Serialize)]
+pub struct JsStats {
+    photos: usize,
+    deleted: usize,
+    segments: usize,
+    bytes: u64,
+    dim: usize,
+    generation: u64,
+    model: crate::library::ModelRef,
+}
+
+impl From<Stats> for JsStats {
+    fn from(stats: Stats) -> Self {
+        let Stats {
+            photos,
+            deleted,
+            segments,
+            bytes,
+            dim,
+            generation,
+            model,
+        } = stats;
+        Self {
+            photos,
+            deleted,
+            segments,
+            bytes,
+            dim,
+            generation,
+            model,
+        }
+    }
+}
+
+/// [`crate::library::Damage`] as a plain object.
+#[derive(Debug, Clone, Serialize)]
+pub struct JsDamage {
+    segment: String,
+    reason: String,
+    photos: Option<Vec<String>>,
+}
+
+impl From<crate::library::Damage> for JsDamage {
+    fn from(damage: crate::library::Damage) -> Self {
+        Self {
+            segment: damage.segment,
+            reason: damage.reason,
+            photos: damage.photos,
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! A library and its store, as one JavaScript class.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use js_sys::{Map, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+
+use super::convert::{
+    Answer, JsDamage, JsFound, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
+};
+use crate::error::Error;
+use crate::library::{Library, ModelRef, Opened, Photo, Query};
+use crate::store::idb::{IdbStore, Thumbnail};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** What `Index.search` looks for. */
+export interface IndexQuery {
+  /** A unit vector of the library's model. */
+  embedding: number[] | Float32Array;
+  k: number;
+  offset?: number;
+  /** Leave out photos with a lower cosine. */
+  minScore?: number;
+  /** Leave out the photo of this path. */
+  exclude?: string;
+}
+"#;
+
+/// Photos that can be found by meaning, kept in IndexedDB or opened from bytes.
+///
+/// Methods take `&self`, and no borrow is held while the database works: JavaScript may search while
+/// a commit is on its way.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Index {
+    library: RefCell<Library>,
+    /// A path for each digest; kept loosely, so each answer is checked.
+    digests: RefCell<HashMap<String, String>>,
+    thumbnails: RefCell<Vec<Thumbnail>>,
+    store: Option<IdbStore>,
+    damaged: Vec<JsDamage>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsQuery {
+    embedding: Vec<f32>,
+    k: usize,
+    #[serde(default)]
+    offset: usize,
+    #[serde(default)]
+    min_score: Option<f32>,
+    #[serde(default)]
+    exclude: Option<String>,
+}
+
+impl Index {
+    fn new(opened: Opened, store: Option<IdbStore>) -> Self {
+        let digests = opened
+            .library
+            .photos()
+            .map(|photo| (photo.digest.clone(), photo.path.clone()))
+            .collect();
+        Self {
+            digests: RefCell::new(digests),
+            library: RefCell::new(opened.library),
+            thumbnails: RefCell::default(),
+            store,
+            damaged: opened.damaged.into_iter().map(JsDamage::from).collect(),
+        }
+    }
+
+    fn note(&self, photo: &Photo) {
+        self.digests
+            .borrow_mut()
+            .insert(photo.digest.clone(), photo.path.clone());
+    }
+}
+
+#[wasm_bindgen]
+impl Index {
+    /// Opens the library called `name` in IndexedDB; one that is not there is made for `model`.
+    #[wasm_bindgen(unchecked_return_type = "Index")]
+    pub async fn open(
+        name: String,
+        #[wasm_bindgen(unchecked_param_type = "ModelRef")] model: JsValue,
+    ) -> Answer<JsValue> {
+        let model: ModelRef = from_js(model)?;
+        let store = IdbStore::open(&name).await.map_err(thrown)?;
+        let opened = match store.load().await.map_err(thrown)? {
+            Some(opened) => opened,
+            None => Opened {
+                library: Library::create(model.clone()),
+                damaged: Vec::new(),
+            },
+        };
+        // An empty library has no vectors that could be mixed up: it takes the model that is there.
+        let opened = if opened.library.stats().photos == 0
+            && opened.library.require_model(&model).is_err()
+        {
+            Opened {
+                library: Library::create(model),
+                damaged: opened.damaged,
+            }
+        } else {
+            opened.library.require_model(&model).map_err(thrown)?;
+            opened
+        };
+        Ok(Self::new(opened, Some(store)).into())
+    }
+
+    /// The segments that a manifest names: what `fromBytes` needs.
+    #[wasm_bindgen(js_name = segmentNames)]
+    pub fn segment_names(manifest: &[u8]) -> Answer<Vec<String>> {
+        Library::segment_names(manifest).map_err(thrown)
+    }
+
+    /// Opens a library from its files' bytes, to search only.
+    #[wasm_bindgen(js_name = fromBytes)]
+    pub fn from_bytes(
+        manifest: &[u8],
+        #[wasm_bindgen(unchecked_param_type = "Map<string, Uint8Array>")] segments: Map,
+    ) -> Answer<Index> {
+        let read = |name: &str| {
+            let bytes = segments.get(&JsValue::from(name)).dyn_into::<Uint8Array>();
+            bytes
+                .map(|bytes| bytes.to_vec())
+                .map_err(|_| Error::Missing {
+                    name: name.to_owned(),
+                })
+        };
+        Ok(Self::new(
+            Library::open(manifest, read).map_err(thrown)?,
+            None,
+        ))
+    }
+
+    /// Throws unless `model` is the library's.
+    #[wasm_bindgen(js_name = requireModel)]
+    pub fn require_model(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ModelRef")] model: JsValue,
+    ) -> Answer<()> {
+        self.library
+            .borrow()
+            .require_model(&from_js(model)?)
+            .map_err(thrown)
+    }
+
+    /// Adds a photo with its unit vector and, where there is one, its small JPEG. One of the same path is replaced.
+    pub fn put(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Photo")] photo: JsValue,
+        embedding: Vec<f32>,
+        thumbnail: Option<Vec<u8>>,
+    ) -> Answer<()> {
+        let photo = Photo::from(from_js::<JsPhoto>(photo)?);
+        self.library
+            .borrow_mut()
+            .put(photo.clone(), &embedding)
+            .map_err(thrown)?;
+        self.note(&photo);
+        if let Some(jpeg) = thumbnail {
+            self.thumbnails
+                .borrow_mut()
+                .push(Thumbnail::Put(photo.path, jpeg));
+        }
+        Ok(())
+    }
+
+    /// Takes a photo out; says whether it was there.
+    pub fn remove(&self, path: &str) -> bool {
+        let there = self.library.borrow_mut().remove(path);
+        if there {
+            self.thumbnails
+                .borrow_mut()
+                .push(Thumbnail::Remove(path.to_owned()));
+        }
+        there
+    }
+
+    /// Gives the photo at `from` a new path and new facts; its vector and small JPEG stay.
+    pub fn rename(
+        &self,
+        from: &str,
+        #[wasm_bindgen(unchecked_param_type = "Photo")] photo: JsValue,
+    ) -> Answer<bool> {
+        let photo = Photo::from(from_js::<JsPhoto>(photo)?);
+        let there = self
+            .library
+            .borrow_mut()
+            .rename(from, photo.clone())
+            .map_err(thrown)?;
+        if there {
+            self.note(&photo);
+        }
+        if there && from != photo.path {
+            self.thumbnails
+                .borrow_mut()
+                .push(Thumbnail::Rename(from.to_owned(), photo.path));
+        }
+        Ok(there)
+    }
+
+    /// Makes all changes so far last; false when there were none.
+    pub async fn commit(&self) -> Answer<bool> {
+        let Some(store) = &self.store else {
+            return Err(thrown_with(
+                "read_only",
+                "a library opened from bytes cannot be changed",
+            ));
+        };
+        let commit = self.library.borrow_mut().commit();
+        let thumbnails = self.thumbnails.take();
+        if commit.is_none() && thumbnails.is_empty() {
+            return Ok(false);
+        }
+        if let Err(error) = store.store(commit.as_ref(), &thumbnails).await {
+            // What could not be kept is tried again by the next commit, before what came meanwhile.
+            self.thumbnails.borrow_mut().splice(0..0, thumbnails);
+            return Err(thrown(error));
+        }
+        if let Some(commit) = commit {
+            self.library.borrow_mut().committed(commit.generation);
+        }
+        Ok(true)
+    }
+
+    /// The nearest photos, best first.
+    #[wasm_bindgen(unchecked_return_type = "Found[]")]
+    pub fn search(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "IndexQuery")] query: JsValue,
+    ) -> Answer<JsValue> {
+        let JsQuery {
+            embedding,
+            k,
+            offset,
+            min_score,
+            exclude,
+        } = from_js(query)?;
+        let query = Query {
+            embedding,
+            k,
+            offset,
+            min_score,
+            exclude,
+        };
+        let found = self.library.borrow().search(&query).map_err(thrown)?;
+        let found: Vec<JsFound> = found
+            .iter()
+            .map(|hit| JsFound {
+                score: hit.score,
+                photo: JsPhoto::from(&hit.photo),
+            })
+            .collect();
+        to_js(&found)
+    }
+
+    /// All photos, in the order in which they came.
+    #[wasm_bindgen(unchecked_return_type = "Photo[]")]
+    pub fn photos(&self) -> Answer<JsValue> {
+        let photos: Vec<JsPhoto> = self.library.borrow().photos().map(JsPhoto::from).collect();
+        to_js(&photos)
+    }
+
+    /// The photo of a path.
+    #[wasm_bindgen(unchecked_return_type = "Photo | undefined")]
+    pub fn photo(&self, path: &str) -> Answer<JsValue> {
+        self.library
+            .borrow()
+            .get(path)
+            .map_or(Ok(JsValue::UNDEFINED), |photo| to_js(&JsPhoto::from(photo)))
+    }
+
+    /// The path of a photo whose file has this digest.
+    #[wasm_bindgen(js_name = pathOfDigest)]
+    pub fn path_of_digest(&self, digest: &str) -> Option<String> {
+        let path = self.digests.borrow().get(digest).cloned()?;
+        let library = self.library.borrow();
+        library
+            .get(&path)
+            .is_some_and(|photo| photo.digest == digest)
+            .then_some(path)
+    }
+
+    /// Whether the photo of this path was indexed with this size and time of change.
+    #[wasm_bindgen(js_name = isUnchanged)]
+    pub fn is_unchanged(&self, path: &str, bytes: f64, modified_ms: f64) -> bool {
+        let library = self.library.borrow();
+        library
+            .get(path)
+            .is_some_and(|p| p.bytes as f64 == bytes && p.modified_ms as f64 == modified_ms)
+    }
+
+    /// The vector of a photo.
+    pub fn embedding(&self, path: &str) -> Option<Vec<f32>> {
+        self.library.borrow().embedding(path)
+    }
+
+    /// The small JPEG of a photo, whether it is stored already or not.
+    pub async fn thumbnail(&self, path: String) -> Answer<Option<Vec<u8>>> {
+        let waiting = self
+            .thumbnails
+            .borrow()
+            .iter()
+            .rev()
+            .find_map(|change| match change {
+                Thumbnail::Put(of, jpeg) if *of == path => Some(jpeg.clone()),
+                _ => None,
+            });
+        match (waiting, &self.store) {
+            (Some(jpeg), _) => Ok(Some(jpeg)),
+            (None, Some(store)) => store.thumbnail(&path).await.map_err(thrown),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Figures of the library.
+    #[wasm_bindgen(unchecked_return_type = "Stats")]
+    pub fn stats(&self) -> Answer<JsValue> {
+        to_js(&JsStats::from(self.library.borrow().stats()))
+    }
+
+    /// What was damaged when the library was opened.
+    #[wasm_bindgen(unchecked_return_type = "Damage[]")]
+    pub fn damaged(&self) -> Answer<JsValue> {
+        to_js(&self.damaged)
+    }
+
+    /// Reads everything that is stored again and checks every byte.
+    #[wasm_bindgen(unchecked_return_type = "Damage[]")]
+    pub async fn verify(&self) -> Answer<JsValue> {
+        let Some(store) = &self.store else {
+            return self.damaged();
+        };
+        let opened = store.load().await.map_err(thrown)?;
+        let damaged: Vec<JsDamage> = opened
+            .map(|opened| opened.damaged)
+            .unwrap_or_default()
+            .into_iter()
+            .map(JsDamage::from)
+            .collect();
+        to_js(&damaged)
+    }
+
+    /// Merges all segments into large ones without the deleted rows; commit afterwards.
+    pub fn compact(&self) {
+        self.library.borrow_mut().compact();
+    }
+
+    /// Lets go of the database.
+    pub fn close(&self) {
+        if let Some(store) = &self.store {
+            store.close();
+        }
+    }
+
+    /// Removes the library called `name` from IndexedDB; close it first.
+    pub async fn destroy(name: String) -> Answer<()> {
+        IdbStore::destroy(&name).await.map_err(thrown)
+    }
+}

@@ -1,0 +1,30 @@
+//! The browser's face: convert, call, convert. What JavaScript sees is in `npm/`, which puts these
+//! classes into workers.
+//!
+//! ```text
+//! page ─ npm/src/library.ts ─┬─ worker: Index (library + IndexedDB), Encoder of words
+//!                            └─ workers: Encoder of photos, one each
+//! ```
+//! An error becomes a JavaScript `Error` with a `code`. A panic is our own bug: it is told on the
+//! console and ends the module; the npm side then starts the worker anew.
+
+mod convert;
+mod encoder;
+mod index;
+mod self_test;
+
+use wasm_bindgen::prelude::*;
+
+/// Tells a panic's message and place on the console; wasm itself would only say "unreachable".
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        web_sys::console::error_1(&JsValue::from(panic.to_string()));
+    }));
+}
+
+/// The SHA-256 of bytes, in lower-case hex: what `Photo.digest` holds.
+#[wasm_bindgen]
+pub fn digest(bytes: &[u8]) -> String {
+    crate::image::digest(bytes)
+}

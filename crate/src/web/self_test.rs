@@ -1,0 +1,101 @@
+//! The kernels against the scalar reference, in the very module that a page runs: the native parity
+//! tests do not run wasm.
+
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use super::convert::{Answer, to_js};
+use crate::kernels::Kernels;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** What `kernelsSelfTest` found. */
+export interface SelfTest {
+  /** Tables that were compared with the scalar one. */
+  tables: string[];
+  /** Tables that this browser cannot run. */
+  notRun: string[];
+  /** Empty when all agree. */
+  mismatches: string[];
+}
+"#;
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    tables: Vec<&'static str>,
+    not_run: Vec<&'static str>,
+    mismatches: Vec<String>,
+}
+
+/// Compares every table that runs here with the scalar one; integers to the bit.
+#[wasm_bindgen(js_name = kernelsSelfTest, unchecked_return_type = "SelfTest")]
+pub fn kernels_self_test() -> Answer<JsValue> {
+    let mut report = Report::default();
+    let scalar = Kernels::by_name("scalar");
+    for name in Kernels::all_names() {
+        match (Kernels::by_name(name), scalar) {
+            (Some(table), Some(scalar)) => {
+                report.tables.push(table.name());
+                // Odd lengths, so that the tails of the vector loops are met as well.
+                for length in [1, 7, 16, 31, 64, 129, 256, 1000] {
+                    compare(table, scalar, length, &mut report.mismatches);
+                }
+            }
+            _ => report.not_run.push(name),
+        }
+    }
+    to_js(&report)
+}
+
+fn compare(table: &Kernels, scalar: &Kernels, length: usize, mismatches: &mut Vec<String>) {
+    let numbers = noise(length * 4);
+    let (a, b): (Vec<i8>, Vec<i8>) = (bytes(&numbers, 0, length), bytes(&numbers, length, length));
+    let (x, y): (Vec<u64>, Vec<u64>) = (
+        numbers[..length].to_vec(),
+        numbers[length..2 * length].to_vec(),
+    );
+    let unit = |n: &u64| (*n >> 40) as f32 / (1 << 23) as f32 - 1.0;
+    let f: Vec<f32> = numbers[..length].iter().map(unit).collect();
+    let g: Vec<f32> = numbers[length..2 * length].iter().map(unit).collect();
+    // Sums of `length` products in another order differ by rounding only.
+    let bound = length as f32 * f32::EPSILON * 4.0;
+    let checks = [
+        ("dot_i8", table.dot_i8(&a, &b) == scalar.dot_i8(&a, &b)),
+        (
+            "hamming_u64",
+            table.hamming_u64(&x, &y) == scalar.hamming_u64(&x, &y),
+        ),
+        (
+            "dot_f32",
+            (table.dot_f32(&f, &g) - scalar.dot_f32(&f, &g)).abs() <= bound,
+        ),
+        (
+            "l2_squared_f32",
+            (table.l2_squared_f32(&f, &g) - scalar.l2_squared_f32(&f, &g)).abs() <= bound * 4.0,
+        ),
+    ];
+    let wrong = checks.iter().filter(|(_, right)| !right);
+    mismatches.extend(wrong.map(|(name, _)| format!("{} {name} at length {length}", table.name())));
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014) from a fixed seed.
+fn noise(count: usize) -> Vec<u64> {
+    let mut state = 0x5eed_u64;
+    let next = |_| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (0..count).map(next).collect()
+}
+
+fn bytes(numbers: &[u64], from: usize, count: usize) -> Vec<i8> {
+    // All of [-127, 127]: the range of quantised values.
+    numbers[from..from + count]
+        .iter()
+        .map(|n| (n % 255) as i16 - 127)
+        .map(|v| v as i8)
+        .collect()
+}
