@@ -60,7 +60,9 @@ pub enum Error {
         reason: String,
     },
     /// A model's file is not what its manifest says.
-    #[error("model file {file}: {what} {found}, its manifest says {expected}; fetch or build it again")]
+    #[error(
+        "model file {file}: {what} {found}, its manifest says {expected}; fetch or build it again"
+    )]
     ModelFile {
         /// The file's name in the model's folder.
         file: String,
@@ -80,7 +82,9 @@ pub enum Error {
         reason: String,
     },
     /// Words were asked for, but the model only knows images.
-    #[error("the model {model} has no text tower: search with a photo, or take a model that has one")]
+    #[error(
+        "the model {model} has no text tower: search with a photo, or take a model that has one"
+    )]
     NoTextTower {
         /// The model's name.
         model: String,
@@ -103,7 +107,9 @@ pub enum Error {
         reason: &'static str,
     },
     /// Stored bytes come from a newer version of this software.
-    #[error("{what} has format version {found}; this version reads up to {supported}: update Photorecall")]
+    #[error(
+        "{what} has format version {found}; this version reads up to {supported}: update Photorecall"
+    )]
     NewerVersion {
         /// `manifest`, or a segment's name.
         what: String,

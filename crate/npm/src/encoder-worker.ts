@@ -36,7 +36,7 @@ export const encoderHandlers = {
     memory = (await init({ module_or_path: module })).memory;
   },
 
-  loadModel({ manifest, files }: ModelFiles, towers: 'image' | 'text' | 'both'): EncoderInfo {
+  loadModel({ manifest, files }: ModelFiles, towers: 'image' | 'both'): EncoderInfo {
     encoder?.free();
     encoder = new Encoder(manifest, files, towers);
     return encoder.info();

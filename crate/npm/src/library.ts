@@ -258,7 +258,7 @@ export class Library {
 async function start(options: OpenOptions): Promise<{ index: Remote<WorkerApi>; encoder: EncoderInfo; kit: Kit }> {
   const [module, model] = await Promise.all([compile(options), fetchModel(options.modelUrl, options.onLoad)]);
   const kit = { module, model, workerUrl: options.workerUrl };
-  const index = await startWorker(kit, 'text');
+  const index = await startWorker(kit, 'both');
   return { index, encoder: await index.call('encoderInfo'), kit };
 }
 

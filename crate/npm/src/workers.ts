@@ -27,7 +27,7 @@ async function compileAt(url: URL): Promise<WebAssembly.Module> {
 }
 
 /** A worker with the model's towers asked for. */
-export async function startWorker(kit: Kit, towers: 'image' | 'text'): Promise<Remote<WorkerApi>> {
+export async function startWorker(kit: Kit, towers: 'image' | 'both'): Promise<Remote<WorkerApi>> {
   const remote = new Remote<WorkerApi>(newWorker(kit.workerUrl));
   await remote.call('start', kit.module);
   await remote.call('loadModel', kit.model, towers);

@@ -13,8 +13,10 @@ mod segment;
 mod write;
 
 pub use read::Container;
+pub use section::{
+    bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u64, f16_of, f32_of, i8_of, u64_of,
+};
 pub use segment::{SegmentMeta, read_photos_section, read_segment, write_segment};
-pub use section::{bytes_of_f32, bytes_of_i8, bytes_of_u64, f32_of, f16_of, bytes_of_f16, i8_of, u64_of};
 pub use write::Writer;
 
 /// The first bytes of every file.

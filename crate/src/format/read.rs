@@ -36,7 +36,8 @@ impl<'a> Container<'a> {
         let mut sections = Vec::with_capacity(entries.len());
         let mut end = HEADER_LEN + ENTRY_LEN * entries.len();
         for entry in &entries {
-            let (section, gap) = place(entry, end, bytes).ok_or(damaged(what, "a section's place"))?;
+            let (section, gap) =
+                place(entry, end, bytes).ok_or(damaged(what, "a section's place"))?;
             if crc32fast::hash(section) != entry.crc32 {
                 return Err(damaged(what, "a section's checksum"));
             }
@@ -63,7 +64,9 @@ impl<'a> Container<'a> {
 
     /// The section table, its checksums and the header's checked.
     fn table(what: &str, kind: Kind, bytes: &'a [u8]) -> Result<Vec<Entry<'a>>> {
-        let header = bytes.get(..HEADER_LEN).ok_or(damaged(what, "shorter than its header"))?;
+        let header = bytes
+            .get(..HEADER_LEN)
+            .ok_or(damaged(what, "shorter than its header"))?;
         if header[..8] != MAGIC {
             return Err(damaged(what, "not a file of Photorecall"));
         }
@@ -73,7 +76,11 @@ impl<'a> Container<'a> {
         }
         let found = number(8);
         if found > VERSION {
-            return Err(Error::NewerVersion { what: what.to_owned(), found, supported: VERSION });
+            return Err(Error::NewerVersion {
+                what: what.to_owned(),
+                found,
+                supported: VERSION,
+            });
         }
         if found == 0 || number(12) != kind.number() {
             return Err(damaged(what, "another kind of file"));
@@ -86,7 +93,10 @@ impl<'a> Container<'a> {
         if number(28) != crc32fast::hash(table) {
             return Err(damaged(what, "the section table's checksum"));
         }
-        table.chunks_exact(ENTRY_LEN).map(|row| entry(row).ok_or(damaged(what, "a section's entry"))).collect()
+        table
+            .chunks_exact(ENTRY_LEN)
+            .map(|row| entry(row).ok_or(damaged(what, "a section's entry")))
+            .collect()
     }
 
     /// The bytes of a section.
@@ -94,15 +104,25 @@ impl<'a> Container<'a> {
     /// # Errors
     /// [`Error::Damaged`] when there is none of that name.
     pub fn section(&self, name: &str) -> Result<&'a [u8]> {
-        let found = self.sections.iter().find(|(known, _)| *known == name.as_bytes());
-        found.map(|(_, bytes)| *bytes).ok_or(damaged(self.what, "a section is missing"))
+        let found = self
+            .sections
+            .iter()
+            .find(|(known, _)| *known == name.as_bytes());
+        found
+            .map(|(_, bytes)| *bytes)
+            .ok_or(damaged(self.what, "a section is missing"))
     }
 }
 
 fn entry(row: &[u8]) -> Option<Entry<'_>> {
     let name = row.get(..16)?;
     let len = name.iter().position(|byte| *byte == 0).unwrap_or(16);
-    Some(Entry { name: &name[..len], offset: u64_at(row, 16)?, len: u64_at(row, 24)?, crc32: u32_at(row, 32)? })
+    Some(Entry {
+        name: &name[..len],
+        offset: u64_at(row, 16)?,
+        len: u64_at(row, 24)?,
+        crc32: u32_at(row, 32)?,
+    })
 }
 
 /// The section's bytes and the gap before it; sections lie in order, aligned, within the file.
@@ -112,11 +132,17 @@ fn place<'a>(entry: &Entry<'_>, end: usize, bytes: &'a [u8]) -> Option<(&'a [u8]
     if start != end.next_multiple_of(ALIGNMENT) {
         return None;
     }
-    Some((bytes.get(start..start.checked_add(len)?)?, bytes.get(end..start)?))
+    Some((
+        bytes.get(start..start.checked_add(len)?)?,
+        bytes.get(end..start)?,
+    ))
 }
 
 fn damaged(what: &str, reason: &'static str) -> Error {
-    Error::Damaged { what: what.to_owned(), reason }
+    Error::Damaged {
+        what: what.to_owned(),
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +151,11 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
-        Writer::new(Kind::Segment).section("one", vec![7; 100]).section("two", vec![]).section("three", vec![1]).finish()
+        Writer::new(Kind::Segment)
+            .section("one", vec![7; 100])
+            .section("two", vec![])
+            .section("three", vec![1])
+            .finish()
     }
 
     #[test]
@@ -134,7 +164,10 @@ mod tests {
         let read = Container::open("sample", Kind::Segment, &bytes).expect("intact");
         assert_eq!(read.section("one").expect("there"), [7; 100]);
         assert!(read.section("two").expect("there").is_empty());
-        assert_eq!(read.section("four").expect_err("not there").code(), "damaged");
+        assert_eq!(
+            read.section("four").expect_err("not there").code(),
+            "damaged"
+        );
     }
 
     #[test]
@@ -144,12 +177,23 @@ mod tests {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
-                assert!(Container::open("sample", Kind::Segment, &flipped).is_err(), "byte {at}, bit {bit}");
+                assert!(
+                    Container::open("sample", Kind::Segment, &flipped).is_err(),
+                    "byte {at}, bit {bit}"
+                );
             }
-            assert!(Container::open("sample", Kind::Segment, &bytes[..at]).is_err(), "cut at {at}");
+            assert!(
+                Container::open("sample", Kind::Segment, &bytes[..at]).is_err(),
+                "cut at {at}"
+            );
         }
-        assert!(Container::open("sample", Kind::Segment, &[bytes.clone(), vec![0]].concat()).is_err());
-        assert!(Container::open("sample", Kind::Manifest, &bytes).is_err(), "another kind");
+        assert!(
+            Container::open("sample", Kind::Segment, &[bytes.clone(), vec![0]].concat()).is_err()
+        );
+        assert!(
+            Container::open("sample", Kind::Manifest, &bytes).is_err(),
+            "another kind"
+        );
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub struct SegmentMeta {
 pub fn write_segment(meta: &SegmentMeta, photos: Vec<u8>, vectors: &TwoTier) -> Vec<u8> {
     let rows = vectors.rows();
     Writer::new(Kind::Segment)
-        .section("meta", serde_json::to_vec(meta).expect("numbers and a string are JSON"))
+        .section(
+            "meta",
+            serde_json::to_vec(meta).expect("numbers and a string are JSON"),
+        )
         .section("photos", photos)
         .section("codes", bytes_of_i8(&rows.codes))
         .section("scales", bytes_of_f32(&rows.scales))
@@ -35,18 +38,25 @@ pub fn write_segment(meta: &SegmentMeta, photos: Vec<u8>, vectors: &TwoTier) -> 
 ///
 /// # Errors
 /// As [`Container::open`]; also when the arrays do not fit what the segment says of itself.
-pub fn read_segment<'a>(name: &'a str, bytes: &'a [u8]) -> Result<(SegmentMeta, &'a [u8], TwoTier)> {
-    let damaged = |reason| Error::Damaged { what: name.to_owned(), reason };
+pub fn read_segment<'a>(
+    name: &'a str,
+    bytes: &'a [u8],
+) -> Result<(SegmentMeta, &'a [u8], TwoTier)> {
+    let damaged = |reason| Error::Damaged {
+        what: name.to_owned(),
+        reason,
+    };
     let container = Container::open(name, Kind::Segment, bytes)?;
-    let meta: SegmentMeta =
-        serde_json::from_slice(container.section("meta")?).map_err(|_| damaged("its account of itself"))?;
+    let meta: SegmentMeta = serde_json::from_slice(container.section("meta")?)
+        .map_err(|_| damaged("its account of itself"))?;
     let arrays = Rows {
         codes: i8_of(container.section("codes")?).ok_or(damaged("its codes"))?,
         scales: f32_of(container.section("scales")?).ok_or(damaged("its scales"))?,
         offsets: f32_of(container.section("offsets")?).ok_or(damaged("its offsets"))?,
         halves: f16_of(container.section("halves")?).ok_or(damaged("its halves"))?,
     };
-    let vectors = TwoTier::from_rows(meta.dim, arrays).ok_or(damaged("its vectors do not fit together"))?;
+    let vectors =
+        TwoTier::from_rows(meta.dim, arrays).ok_or(damaged("its vectors do not fit together"))?;
     if vectors.len() != meta.rows {
         return Err(damaged("another number of rows than it says"));
     }

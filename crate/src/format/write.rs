@@ -12,7 +12,10 @@ pub struct Writer {
 impl Writer {
     /// A container without sections.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, sections: Vec::new() }
+        Self {
+            kind,
+            sections: Vec::new(),
+        }
     }
 
     /// Appends a section.
@@ -20,7 +23,10 @@ impl Writer {
     /// # Panics
     /// When the name is empty or longer than 16 bytes: names are ours.
     pub fn section(mut self, name: &str, bytes: Vec<u8>) -> Self {
-        assert!((1..=16).contains(&name.len()), "a section's name has 1 to 16 bytes: {name}");
+        assert!(
+            (1..=16).contains(&name.len()),
+            "a section's name has 1 to 16 bytes: {name}"
+        );
         self.sections.push((name.to_owned(), bytes));
         self
     }

@@ -20,7 +20,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_bytes: 256 << 20, max_pixels: 128_000_000, max_memory_bytes: 768 << 20 }
+        Self {
+            max_bytes: 256 << 20,
+            max_pixels: 128_000_000,
+            max_memory_bytes: 768 << 20,
+        }
     }
 }
 
@@ -48,14 +52,28 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let broken = |source| from_decoder(format, source, limits);
     let mut decoder = decoder(bytes, format, limits).map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    check("pixels", u64::from(width) * u64::from(height), limits.max_pixels)?;
-    check("bytes of memory", peak(&decoder, format), limits.max_memory_bytes)?;
+    check(
+        "pixels",
+        u64::from(width) * u64::from(height),
+        limits.max_pixels,
+    )?;
+    check(
+        "bytes of memory",
+        peak(&decoder, format),
+        limits.max_memory_bytes,
+    )?;
     // Orientation that cannot be read is the usual one: the pixels are what counts.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = decoder
+        .orientation()
+        .unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
-    Ok(Decoded { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() })
+    Ok(Decoded {
+        width: rgb.width(),
+        height: rgb.height(),
+        rgb: rgb.into_raw(),
+    })
 }
 
 /// Bytes of memory that [`decode`] takes at its peak, by the header.
@@ -64,12 +82,17 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
 /// As [`decode`], as far as the header shows.
 pub fn memory_needed(bytes: &[u8], limits: &Limits) -> Result<u64> {
     let format = format_of(bytes)?;
-    let decoder = decoder(bytes, format, limits).map_err(|source| from_decoder(format, source, limits))?;
+    let decoder =
+        decoder(bytes, format, limits).map_err(|source| from_decoder(format, source, limits))?;
     Ok(peak(&decoder, format))
 }
 
 fn check(what: &'static str, found: u64, limit: u64) -> Result<()> {
-    if found > limit { Err(Error::ImageTooLarge { what, found, limit }) } else { Ok(()) }
+    if found > limit {
+        Err(Error::ImageTooLarge { what, found, limit })
+    } else {
+        Ok(())
+    }
 }
 
 fn decoder<'a>(
@@ -95,7 +118,10 @@ fn peak(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
         ImageFormat::Gif | ImageFormat::WebP => 8 * pixels,
         _ => pixels,
     };
-    decoder.total_bytes().saturating_add(3 * pixels).saturating_add(beside)
+    decoder
+        .total_bytes()
+        .saturating_add(3 * pixels)
+        .saturating_add(beside)
 }
 
 /// Formats that are known but not decoded, by the `ftyp` brand of ISO media files.
@@ -134,8 +160,12 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat> {
     }
     match image::guess_format(bytes) {
         Ok(format) if format.reading_enabled() => Ok(format),
-        Ok(format) => Err(Error::UnsupportedFormat { format: name(format) }),
-        Err(_) => Err(Error::NotAnImage { len_bytes: bytes.len() }),
+        Ok(format) => Err(Error::UnsupportedFormat {
+            format: name(format),
+        }),
+        Err(_) => Err(Error::NotAnImage {
+            len_bytes: bytes.len(),
+        }),
     }
 }
 
@@ -145,7 +175,10 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
         let known = BRANDS.iter().find(|(known, _)| *known == brand);
         return Some(known.map_or("this ISO media kind", |(_, name)| name));
     }
-    SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
+    SIGNATURES
+        .iter()
+        .find(|(start, _)| bytes.starts_with(start))
+        .map(|(_, name)| *name)
 }
 
 fn name(format: ImageFormat) -> &'static str {
@@ -167,9 +200,15 @@ fn name(format: ImageFormat) -> &'static str {
 fn from_decoder(format: ImageFormat, source: ImageError, limits: &Limits) -> Error {
     let format = name(format);
     match source {
-        ImageError::Limits(ref limit) if matches!(limit.kind(), LimitErrorKind::InsufficientMemory) => {
+        ImageError::Limits(ref limit)
+            if matches!(limit.kind(), LimitErrorKind::InsufficientMemory) =>
+        {
             let limit = limits.max_memory_bytes;
-            Error::ImageTooLarge { what: "bytes of memory", found: limit + 1, limit }
+            Error::ImageTooLarge {
+                what: "bytes of memory",
+                found: limit + 1,
+                limit,
+            }
         }
         source => Error::BrokenImage { format, source },
     }
@@ -200,8 +239,16 @@ mod tests {
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0";
         let error = decode(heic, &Limits::default()).expect_err("not decoded");
         assert!(error.to_string().starts_with("HEIC"), "{error}");
-        assert_eq!(decode(b"", &Limits::default()).expect_err("empty").code(), "not_an_image");
-        assert_eq!(decode(b"hello", &Limits::default()).expect_err("text").code(), "not_an_image");
+        assert_eq!(
+            decode(b"", &Limits::default()).expect_err("empty").code(),
+            "not_an_image"
+        );
+        assert_eq!(
+            decode(b"hello", &Limits::default())
+                .expect_err("text")
+                .code(),
+            "not_an_image"
+        );
     }
 
     #[test]

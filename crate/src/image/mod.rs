@@ -22,5 +22,8 @@ pub use thumbnail::thumbnail_jpeg;
 /// SHA-256 of a file's bytes, in lower-case hex: what tells files apart.
 pub fn digest(bytes: &[u8]) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

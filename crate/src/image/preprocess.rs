@@ -66,15 +66,20 @@ impl Preprocess {
 
     fn resized_size(&self, photo: &Decoded) -> (u32, u32) {
         let size = self.size;
-        let long = |long: u32, short: u32| (u64::from(size) * u64::from(long) / u64::from(short)) as u32;
+        let long =
+            |long: u32, short: u32| (u64::from(size) * u64::from(long) / u64::from(short)) as u32;
         match self.mode {
             ResizeMode::Squash => (size, size),
             // A strip of 1 x 10,000 pixels would become size x 10,000·size: what the crop drops anyway
             // is not made.
-            ResizeMode::Crop if photo.width <= photo.height => {
-                (size, long(photo.height, photo.width.max(1)).clamp(size, 64 * size))
-            }
-            ResizeMode::Crop => (long(photo.width, photo.height.max(1)).clamp(size, 64 * size), size),
+            ResizeMode::Crop if photo.width <= photo.height => (
+                size,
+                long(photo.height, photo.width.max(1)).clamp(size, 64 * size),
+            ),
+            ResizeMode::Crop => (
+                long(photo.width, photo.height.max(1)).clamp(size, 64 * size),
+                size,
+            ),
         }
     }
 
@@ -88,7 +93,12 @@ impl Preprocess {
             let shift = self.mean[channel] / self.std[channel];
             for y in top..top + size {
                 let row = &rgb[3 * (y * width + left)..3 * (y * width + left + size)];
-                tensor.extend(row.iter().skip(channel).step_by(3).map(|&v| f32::from(v) * scale - shift));
+                tensor.extend(
+                    row.iter()
+                        .skip(channel)
+                        .step_by(3)
+                        .map(|&v| f32::from(v) * scale - shift),
+                );
             }
         }
         tensor
@@ -104,7 +114,9 @@ pub(super) fn resize(photo: &Decoded, width: u32, height: u32, filter: Filter) -
         .expect("a decoded photo has 3 bytes a pixel");
     let mut target = Image::new(width, height, fir::PixelType::U8x3);
     let options = fir::ResizeOptions::new().resize_alg(filter.algorithm());
-    fir::Resizer::new().resize(&source, &mut target, &options).expect("the pixel types agree");
+    fir::Resizer::new()
+        .resize(&source, &mut target, &options)
+        .expect("the pixel types agree");
     target.into_vec()
 }
 
@@ -113,11 +125,21 @@ mod tests {
     use super::*;
 
     fn preprocess(mode: ResizeMode) -> Preprocess {
-        Preprocess { size: 4, filter: Filter::Bicubic, mode, mean: [0.5; 3], std: [0.25; 3] }
+        Preprocess {
+            size: 4,
+            filter: Filter::Bicubic,
+            mode,
+            mean: [0.5; 3],
+            std: [0.25; 3],
+        }
     }
 
     fn flat(width: u32, height: u32, rgb: [u8; 3]) -> Decoded {
-        Decoded { width, height, rgb: rgb.repeat((width * height) as usize) }
+        Decoded {
+            width,
+            height,
+            rgb: rgb.repeat((width * height) as usize),
+        }
     }
 
     #[test]
@@ -128,7 +150,10 @@ mod tests {
                 assert_eq!(tensor.len(), 48);
                 for (channel, want) in [-2.0, -1.2, 2.0].into_iter().enumerate() {
                     let plane = &tensor[16 * channel..16 * (channel + 1)];
-                    assert!(plane.iter().all(|v| (v - want).abs() < 0.02), "{width}x{height} {plane:?}");
+                    assert!(
+                        plane.iter().all(|v| (v - want).abs() < 0.02),
+                        "{width}x{height} {plane:?}"
+                    );
                 }
             }
         }
@@ -140,6 +165,11 @@ mod tests {
         for (i, pixel) in photo.rgb.chunks_exact_mut(3).enumerate() {
             pixel.fill(if (2..6).contains(&(i % 8)) { 255 } else { 0 });
         }
-        assert!(preprocess(ResizeMode::Crop).tensor(&photo).iter().all(|v| *v == 2.0));
+        assert!(
+            preprocess(ResizeMode::Crop)
+                .tensor(&photo)
+                .iter()
+                .all(|v| *v == 2.0)
+        );
     }
 }

@@ -33,10 +33,18 @@ mod tests {
 
     #[test]
     fn is_a_small_jpeg_of_the_same_shape() {
-        let photo = Decoded { width: 640, height: 320, rgb: [200, 100, 50].repeat(640 * 320) };
+        let photo = Decoded {
+            width: 640,
+            height: 320,
+            rgb: [200, 100, 50].repeat(640 * 320),
+        };
         let jpeg = thumbnail_jpeg(&photo, 64).expect("encodes");
         let small = decode(&jpeg, &Limits::default()).expect("decodes");
         assert_eq!((small.width, small.height), (64, 32));
-        assert!(small.rgb[0].abs_diff(200) < 8 && small.rgb[2].abs_diff(50) < 8, "{:?}", &small.rgb[..3]);
+        assert!(
+            small.rgb[0].abs_diff(200) < 8 && small.rgb[2].abs_diff(50) < 8,
+            "{:?}",
+            &small.rgb[..3]
+        );
     }
 }

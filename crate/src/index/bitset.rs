@@ -10,7 +10,10 @@ pub struct Bitset {
 impl Bitset {
     /// The empty set over `len` ids.
     pub fn new(len: usize) -> Self {
-        Self { words: vec![0; len.div_ceil(64)], len }
+        Self {
+            words: vec![0; len.div_ceil(64)],
+            len,
+        }
     }
 
     /// From words as [`Bitset::words`] gives them; `None` when their number or a bit past the end
@@ -51,12 +54,17 @@ impl Bitset {
 
     /// Whether `id` is in the set; an id out of range is not.
     pub fn contains(&self, id: usize) -> bool {
-        self.words.get(id / 64).is_some_and(|word| word >> (id % 64) & 1 == 1)
+        self.words
+            .get(id / 64)
+            .is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
     /// How many ids are in the set.
     pub fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 
     /// The words, 64 ids each.

@@ -50,7 +50,10 @@ pub(super) struct Top {
 
 impl Top {
     pub(super) fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::new() }
+        Self {
+            k,
+            heap: BinaryHeap::new(),
+        }
     }
 
     pub(super) fn offer(&mut self, hit: Hit) {
@@ -65,6 +68,10 @@ impl Top {
 
     /// What was kept, best first.
     pub(super) fn into_hits(self) -> Vec<Hit> {
-        self.heap.into_sorted_vec().into_iter().map(|worst| worst.0).collect()
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|worst| worst.0)
+            .collect()
     }
 }

@@ -42,7 +42,10 @@ pub struct Rows {
 impl TwoTier {
     /// An empty index of vectors with `dim` axes.
     pub fn new(dim: usize) -> Self {
-        Self { dim, rows: Rows::default() }
+        Self {
+            dim,
+            rows: Rows::default(),
+        }
     }
 
     /// From stored arrays; `None` when their lengths differ or a number is not finite.
@@ -51,7 +54,11 @@ impl TwoTier {
         let lengths = rows.codes.len() == count * dim
             && rows.halves.len() == count * dim
             && rows.offsets.len() == count;
-        let finite = rows.scales.iter().chain(&rows.offsets).all(|x| x.is_finite())
+        let finite = rows
+            .scales
+            .iter()
+            .chain(&rows.offsets)
+            .all(|x| x.is_finite())
             && rows.halves.iter().all(|x| x.is_finite());
         (dim > 0 && lengths && finite).then_some(Self { dim, rows })
     }
@@ -82,15 +89,23 @@ impl TwoTier {
     /// When its length is not `dim`.
     pub fn push(&mut self, vector: &[f32]) {
         assert_eq!(vector.len(), self.dim, "a vector of {} axes", self.dim);
-        let (low, high) = vector.iter().fold((f32::MAX, f32::MIN), |(l, h), &x| (l.min(x), h.max(x)));
+        let (low, high) = vector
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(l, h), &x| (l.min(x), h.max(x)));
         let offset = (low + high) / 2.0;
         let scale = (high - low) / 254.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let code = |x: &f32| ((x - offset) * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
+        let code = |x: &f32| {
+            ((x - offset) * inverse)
+                .round_ties_even()
+                .clamp(-127.0, 127.0) as i8
+        };
         self.rows.codes.extend(vector.iter().map(code));
         self.rows.scales.push(scale);
         self.rows.offsets.push(offset);
-        self.rows.halves.extend(vector.iter().map(|&x| f16::from_f32(x)));
+        self.rows
+            .halves
+            .extend(vector.iter().map(|&x| f16::from_f32(x)));
     }
 
     /// Appends a row of another index as it is, without quantising it again.
@@ -100,8 +115,12 @@ impl TwoTier {
     pub fn push_row_of(&mut self, other: &TwoTier, id: usize) {
         assert_eq!(other.dim, self.dim, "a vector of {} axes", self.dim);
         let place = id * self.dim..(id + 1) * self.dim;
-        self.rows.codes.extend_from_slice(&other.rows.codes[place.clone()]);
-        self.rows.halves.extend_from_slice(&other.rows.halves[place]);
+        self.rows
+            .codes
+            .extend_from_slice(&other.rows.codes[place.clone()]);
+        self.rows
+            .halves
+            .extend_from_slice(&other.rows.halves[place]);
         self.rows.scales.push(other.rows.scales[id]);
         self.rows.offsets.push(other.rows.offsets[id]);
     }
@@ -125,10 +144,18 @@ impl TwoTier {
         if k == 0 {
             return Vec::new();
         }
-        let scan = self.scan(query, k.saturating_mul(4).max(MIN_CANDIDATES), hidden, kernels);
+        let scan = self.scan(
+            query,
+            k.saturating_mul(4).max(MIN_CANDIDATES),
+            hidden,
+            kernels,
+        );
         let mut hits: Vec<Hit> = scan
             .into_iter()
-            .map(|hit| Hit { score: self.fine_score(hit.id as usize, query), ..hit })
+            .map(|hit| Hit {
+                score: self.fine_score(hit.id as usize, query),
+                ..hit
+            })
             .collect();
         hits.sort_by(Hit::order);
         hits.truncate(k);
@@ -136,14 +163,27 @@ impl TwoTier {
     }
 
     fn fine_score(&self, id: usize, query: &[f32]) -> f32 {
-        let products = self.halves(id).iter().zip(query).map(|(x, y)| x.to_f64() * f64::from(*y));
+        let products = self
+            .halves(id)
+            .iter()
+            .zip(query)
+            .map(|(x, y)| x.to_f64() * f64::from(*y));
         products.sum::<f64>() as f32
     }
 
-    fn scan(&self, query: &[f32], candidates: usize, hidden: &Bitset, kernels: &Kernels) -> Vec<Hit> {
+    fn scan(
+        &self,
+        query: &[f32],
+        candidates: usize,
+        hidden: &Bitset,
+        kernels: &Kernels,
+    ) -> Vec<Hit> {
         let most = query.iter().fold(0f32, |most, x| most.max(x.abs()));
         let step = if most > 0.0 { most / 127.0 } else { 1.0 };
-        let codes: Vec<i8> = query.iter().map(|x| (x / step).round_ties_even() as i8).collect();
+        let codes: Vec<i8> = query
+            .iter()
+            .map(|x| (x / step).round_ties_even() as i8)
+            .collect();
         let total: i32 = codes.iter().map(|&p| i32::from(p)).sum();
         let mut top = Top::new(candidates);
         for (id, row) in self.rows.codes.chunks_exact(self.dim).enumerate() {
@@ -152,7 +192,10 @@ impl TwoTier {
             }
             let product = kernels.dot_i8(row, &codes) as f32 * (self.rows.scales[id] * step);
             let score = product + self.rows.offsets[id] * (total as f32 * step);
-            top.offer(Hit { id: id as u32, score });
+            top.offer(Hit {
+                id: id as u32,
+                score,
+            });
         }
         top.into_hits()
     }
@@ -167,7 +210,9 @@ mod tests {
     fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         };
         let centres: Vec<f32> = (0..20 * dim).map(|_| next()).collect();
@@ -183,7 +228,9 @@ mod tests {
 
     fn filled(vectors: &[f32], dim: usize) -> TwoTier {
         let mut index = TwoTier::new(dim);
-        vectors.chunks_exact(dim).for_each(|vector| index.push(vector));
+        vectors
+            .chunks_exact(dim)
+            .for_each(|vector| index.push(vector));
         index
     }
 
@@ -196,7 +243,10 @@ mod tests {
         for query in clustered(100, dim, 99).chunks_exact(dim) {
             let truth = exact::search(&vectors, dim, query, k);
             let hits = index.search(query, k, &Bitset::new(rows), Kernels::best());
-            found += truth.iter().filter(|t| hits.iter().any(|h| h.id == t.id)).count();
+            found += truth
+                .iter()
+                .filter(|t| hits.iter().any(|h| h.id == t.id))
+                .count();
         }
         assert!(found >= 990, "recall@10 {found} of 1000");
     }
@@ -210,7 +260,12 @@ mod tests {
         let scalar = Kernels::by_name("scalar").expect("scalar runs everywhere");
         let want = index.search(query, 20, &Bitset::new(rows), scalar);
         for table in Kernels::available() {
-            assert_eq!(index.search(query, 20, &Bitset::new(rows), table), want, "{}", table.name());
+            assert_eq!(
+                index.search(query, 20, &Bitset::new(rows), table),
+                want,
+                "{}",
+                table.name()
+            );
         }
     }
 
@@ -241,6 +296,15 @@ mod tests {
         let rows = filled(&clustered(4, 8, 1), 8).rows().clone();
         assert!(TwoTier::from_rows(8, rows.clone()).is_some());
         assert!(TwoTier::from_rows(7, rows.clone()).is_none());
-        assert!(TwoTier::from_rows(8, Rows { scales: vec![f32::NAN; 4], ..rows }).is_none());
+        assert!(
+            TwoTier::from_rows(
+                8,
+                Rows {
+                    scales: vec![f32::NAN; 4],
+                    ..rows
+                }
+            )
+            .is_none()
+        );
     }
 }

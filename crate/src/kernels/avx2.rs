@@ -14,7 +14,10 @@ const F32_MR: usize = 5;
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "avx2",
-    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    tiles: Tiles {
+        i8: Layout::Pairs { nr: NR },
+        f32_nr: NR,
+    },
     dot_f32,
     l2_squared_f32,
     dot_i8,
@@ -88,12 +91,20 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     let mut sum = _mm256_setzero_si256();
     for (x, y) in a_parts.zip(b_parts) {
         // SAFETY: each part is 16 bytes, as much as is read.
-        let (x, y) =
-            unsafe { (_mm_loadu_si128(x.as_ptr().cast()), _mm_loadu_si128(y.as_ptr().cast())) };
+        let (x, y) = unsafe {
+            (
+                _mm_loadu_si128(x.as_ptr().cast()),
+                _mm_loadu_si128(y.as_ptr().cast()),
+            )
+        };
         let product = _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(y));
         sum = _mm256_add_epi32(sum, product);
     }
-    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    let rest: i32 = a_rest
+        .iter()
+        .zip(b_rest)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y))
+        .sum();
     sum_i32(sum) + rest
 }
 
@@ -116,7 +127,13 @@ fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut Gem
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn tile<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+fn tile<const ROWS: usize>(
+    row: usize,
+    panel: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
     let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
@@ -130,7 +147,13 @@ fn tile<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScrat
         };
         for r in 0..ROWS {
             // SAFETY: a row has kp values and there are kp / 2 pairs.
-            let x = unsafe { rows[r].as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(2 * pair)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
             let x = _mm256_set1_epi32(x);
             sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(b[0], x));
             sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(b[1], x));

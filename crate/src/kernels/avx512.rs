@@ -14,7 +14,10 @@ const F32_MR: usize = 8;
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "avx512",
-    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    tiles: Tiles {
+        i8: Layout::Pairs { nr: NR },
+        f32_nr: NR,
+    },
     dot_f32,
     l2_squared_f32,
     dot_i8,
@@ -29,7 +32,10 @@ pub(super) static TABLE: Kernels = Kernels {
 
 pub(super) static VNNI: Kernels = Kernels {
     name: "avx512vnni",
-    tiles: Tiles { i8: Layout::Quads { nr: NR }, f32_nr: NR },
+    tiles: Tiles {
+        i8: Layout::Quads { nr: NR },
+        f32_nr: NR,
+    },
     dot_f32,
     l2_squared_f32,
     dot_i8,
@@ -95,12 +101,20 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     let mut sum = _mm512_setzero_si512();
     for (x, y) in a_parts.zip(b_parts) {
         // SAFETY: each part is 32 bytes, as much as is read.
-        let (x, y) =
-            unsafe { (_mm256_loadu_si256(x.as_ptr().cast()), _mm256_loadu_si256(y.as_ptr().cast())) };
+        let (x, y) = unsafe {
+            (
+                _mm256_loadu_si256(x.as_ptr().cast()),
+                _mm256_loadu_si256(y.as_ptr().cast()),
+            )
+        };
         let product = _mm512_madd_epi16(_mm512_cvtepi8_epi16(x), _mm512_cvtepi8_epi16(y));
         sum = _mm512_add_epi32(sum, product);
     }
-    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    let rest: i32 = a_rest
+        .iter()
+        .zip(b_rest)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y))
+        .sum();
     _mm512_reduce_add_epi32(sum) + rest
 }
 
@@ -144,7 +158,13 @@ fn gemm_i8_quads(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], q: &mut Gem
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn tile_pairs<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+fn tile_pairs<const ROWS: usize>(
+    row: usize,
+    panel: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
     let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
@@ -158,7 +178,13 @@ fn tile_pairs<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &Gem
         };
         for r in 0..ROWS {
             // SAFETY: a row has kp values and there are kp / 2 pairs.
-            let x = unsafe { rows[r].as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(2 * pair)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
             let x = _mm512_set1_epi32(x);
             sums[r][0] = _mm512_add_epi32(sums[r][0], _mm512_madd_epi16(b[0], x));
             sums[r][1] = _mm512_add_epi32(sums[r][1], _mm512_madd_epi16(b[1], x));
@@ -170,18 +196,33 @@ fn tile_pairs<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &Gem
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
-fn tile_quads<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+fn tile_quads<const ROWS: usize>(
+    row: usize,
+    panel: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
     let rows: [&[i8]; ROWS] = std::array::from_fn(|r| &q.narrow[(row + r) * w.kp..][..w.kp]);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
     for (quad, b) in weights.chunks_exact(4 * NR).enumerate() {
         // SAFETY: `b` is 128 bytes: two loads of 64.
         let b = unsafe {
-            [_mm512_loadu_si512(b.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().add(64).cast())]
+            [
+                _mm512_loadu_si512(b.as_ptr().cast()),
+                _mm512_loadu_si512(b.as_ptr().add(64).cast()),
+            ]
         };
         for r in 0..ROWS {
             // SAFETY: a row has kp values, a multiple of 4, and there are kp / 4 quads.
-            let x = unsafe { rows[r].as_ptr().add(4 * quad).cast::<i32>().read_unaligned() };
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(4 * quad)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
             let x = _mm512_set1_epi32(x);
             sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], b[0], x);
             sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b[1], x);
@@ -189,7 +230,15 @@ fn tile_quads<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &Gem
     }
     for (r, sums) in sums.iter().enumerate() {
         // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
-        store(sums, 128 * q.sum[row + r], row + r, panel * NR, w, q.scale[row + r], out);
+        store(
+            sums,
+            128 * q.sum[row + r],
+            row + r,
+            panel * NR,
+            w,
+            q.scale[row + r],
+            out,
+        );
     }
 }
 

@@ -98,14 +98,20 @@ impl Kernels {
         static BEST: LazyLock<&'static Kernels> = LazyLock::new(|| {
             let asked = std::env::var("PHOTORECALL_KERNELS").ok();
             let named = asked.as_deref().and_then(Kernels::by_name);
-            named.or_else(|| Kernels::available().into_iter().next()).unwrap_or(&scalar::TABLE)
+            named
+                .or_else(|| Kernels::available().into_iter().next())
+                .unwrap_or(&scalar::TABLE)
         });
         *BEST
     }
 
     /// The tables that this machine can run, the best first.
     pub fn available() -> Vec<&'static Self> {
-        TABLES.iter().copied().filter(|table| runs_here(table)).collect()
+        TABLES
+            .iter()
+            .copied()
+            .filter(|table| runs_here(table))
+            .collect()
     }
 
     /// The names of all tables of this architecture, whether they can run here or not.
@@ -115,7 +121,9 @@ impl Kernels {
 
     /// The table of that name, if this machine can run it.
     pub fn by_name(name: &str) -> Option<&'static Self> {
-        Self::available().into_iter().find(|table| table.name == name)
+        Self::available()
+            .into_iter()
+            .find(|table| table.name == name)
     }
 
     /// `scalar`, `avx2`, `avx512`, `avx512vnni` or `simd128`.
@@ -158,7 +166,14 @@ impl Kernels {
     ///
     /// # Panics
     /// When the lengths are not k·n and n.
-    pub fn pack_i8(&self, w: &[i8], k: usize, n: usize, scale: &[f32], bias: Option<&[f32]>) -> PackedI8 {
+    pub fn pack_i8(
+        &self,
+        w: &[i8],
+        k: usize,
+        n: usize,
+        scale: &[f32],
+        bias: Option<&[f32]>,
+    ) -> PackedI8 {
         PackedI8::new(self.name, self.tiles.i8, w, (k, n), scale, bias)
     }
 
@@ -167,7 +182,14 @@ impl Kernels {
     ///
     /// # Panics
     /// When the lengths are not m·k and m·n, or `w` was packed by another table.
-    pub fn gemm_i8(&self, a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
+    pub fn gemm_i8(
+        &self,
+        a: &[f32],
+        m: usize,
+        w: &PackedI8,
+        out: &mut [f32],
+        scratch: &mut GemmScratch,
+    ) {
         assert_eq!(w.table, self.name, "weights packed by another table");
         assert_eq!(a.len(), m * w.k, "activations [{m}, {}]", w.k);
         assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
@@ -217,9 +239,15 @@ impl Kernels {
         scratch: &mut AttentionScratch,
     ) {
         let AttentionShape { t, heads, d, .. } = shape;
-        assert!(qkv.iter().all(|x| x.len() == t * heads * d), "q, k, v [{t}, {heads}, {d}]");
+        assert!(
+            qkv.iter().all(|x| x.len() == t * heads * d),
+            "q, k, v [{t}, {heads}, {d}]"
+        );
         assert_eq!(out.len(), t * heads * d, "output [{t}, {heads}, {d}]");
-        assert!(mask.is_none_or(|mask| mask.len() == t * t), "mask [{t}, {t}]");
+        assert!(
+            mask.is_none_or(|mask| mask.len() == t * t),
+            "mask [{t}, {t}]"
+        );
         assert!(t > 0 && heads > 0 && d > 0, "an empty attention");
         // SAFETY: `runs_here` found this table's instructions.
         unsafe { (self.attention)(qkv, shape, mask, out, scratch) }
@@ -242,7 +270,10 @@ impl Kernels {
     /// # Panics
     /// When the length is no multiple of `columns`.
     pub fn softmax_rows(&self, x: &mut [f32], columns: usize) {
-        assert!(columns > 0 && x.len().is_multiple_of(columns), "rows of {columns}");
+        assert!(
+            columns > 0 && x.len().is_multiple_of(columns),
+            "rows of {columns}"
+        );
         // SAFETY: `runs_here` found this table's instructions.
         unsafe { (self.softmax_rows)(x, columns) }
     }

@@ -85,7 +85,16 @@ impl PackedI8 {
             filled.resize(np, 0.0);
             filled
         };
-        Self { table, layout, k, n, kp, data, scale: fill(scale), bias: fill(bias.unwrap_or(&[])) }
+        Self {
+            table,
+            layout,
+            k,
+            n,
+            kp,
+            data,
+            scale: fill(scale),
+            bias: fill(bias.unwrap_or(&[])),
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 use super::{AttentionScratch, AttentionShape, GemmScratch, Kernels};
 
 /// Lengths around every lane and tile boundary.
-const LENGTHS: &[usize] = &[0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 256, 511, 512, 1000];
+const LENGTHS: &[usize] = &[
+    0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 256, 511, 512, 1000,
+];
 
 fn tables() -> Vec<&'static Kernels> {
     for name in Kernels::all_names() {
@@ -31,17 +33,25 @@ impl Numbers {
     }
 
     fn floats(&mut self, len: usize, size: f32) -> Vec<f32> {
-        (0..len).map(|_| ((self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * size).collect()
+        (0..len)
+            .map(|_| ((self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * size)
+            .collect()
     }
 
     fn int8(&mut self, len: usize) -> Vec<i8> {
-        (0..len).map(|_| ((self.next() >> 32) % 255) as i32 - 127).map(|q| q as i8).collect()
+        (0..len)
+            .map(|_| ((self.next() >> 32) % 255) as i32 - 127)
+            .map(|q| q as i8)
+            .collect()
     }
 }
 
 fn assert_close(name: &str, what: &str, got: &[f32], want: &[f32], bound: f32) {
     for (at, (g, w)) in got.iter().zip(want).enumerate() {
-        assert!((g - w).abs() <= bound, "{name} {what}[{at}]: {g}, scalar {w}");
+        assert!(
+            (g - w).abs() <= bound,
+            "{name} {what}[{at}]: {g}, scalar {w}"
+        );
     }
 }
 
@@ -54,7 +64,13 @@ fn dot_products_and_distances_agree_with_scalar() {
             let bound = 4.0 * len as f32 * f32::EPSILON * 8.0;
             let got = [table.dot_f32(&a, &b), table.l2_squared_f32(&a, &b)];
             let want = [scalar().dot_f32(&a, &b), scalar().l2_squared_f32(&a, &b)];
-            assert_close(table.name(), &format!("dot, l2 of {len}"), &got, &want, bound);
+            assert_close(
+                table.name(),
+                &format!("dot, l2 of {len}"),
+                &got,
+                &want,
+                bound,
+            );
         }
     }
 }
@@ -65,13 +81,32 @@ fn integer_kernels_agree_to_the_bit() {
     for table in tables() {
         for &len in LENGTHS {
             let (a, b) = (numbers.int8(len), numbers.int8(len));
-            assert_eq!(table.dot_i8(&a, &b), scalar().dot_i8(&a, &b), "{} {len}", table.name());
+            assert_eq!(
+                table.dot_i8(&a, &b),
+                scalar().dot_i8(&a, &b),
+                "{} {len}",
+                table.name()
+            );
             let low = vec![-128i8; len];
-            assert_eq!(table.dot_i8(&low, &low), 16384 * len as i32, "{} -128 x {len}", table.name());
-            let words = |numbers: &mut Numbers| (0..len).map(|_| numbers.next()).collect::<Vec<_>>();
+            assert_eq!(
+                table.dot_i8(&low, &low),
+                16384 * len as i32,
+                "{} -128 x {len}",
+                table.name()
+            );
+            let words =
+                |numbers: &mut Numbers| (0..len).map(|_| numbers.next()).collect::<Vec<_>>();
             let (x, y) = (words(&mut numbers), words(&mut numbers));
-            assert_eq!(table.hamming_u64(&x, &y), scalar().hamming_u64(&x, &y), "{}", table.name());
-            assert_eq!(table.hamming_u64(&vec![0; len], &vec![u64::MAX; len]), 64 * len as u32);
+            assert_eq!(
+                table.hamming_u64(&x, &y),
+                scalar().hamming_u64(&x, &y),
+                "{}",
+                table.name()
+            );
+            assert_eq!(
+                table.hamming_u64(&vec![0; len], &vec![u64::MAX; len]),
+                64 * len as u32
+            );
         }
     }
 }
@@ -79,10 +114,22 @@ fn integer_kernels_agree_to_the_bit() {
 #[test]
 fn int8_gemm_agrees_to_the_bit() {
     let mut numbers = Numbers(3);
-    let shapes = [(1, 1, 1), (2, 3, 5), (5, 64, 33), (13, 65, 31), (50, 192, 100), (197, 256, 64), (0, 8, 8)];
+    let shapes = [
+        (1, 1, 1),
+        (2, 3, 5),
+        (5, 64, 33),
+        (13, 65, 31),
+        (50, 192, 100),
+        (197, 256, 64),
+        (0, 8, 8),
+    ];
     for (m, k, n) in shapes {
         let w = numbers.int8(k * n);
-        let scale: Vec<f32> = numbers.floats(n, 0.01).iter().map(|s| s.abs() + 1e-4).collect();
+        let scale: Vec<f32> = numbers
+            .floats(n, 0.01)
+            .iter()
+            .map(|s| s.abs() + 1e-4)
+            .collect();
         let bias = numbers.floats(n, 1.0);
         let mut a = numbers.floats(m * k, 3.0);
         if m > 1 {
@@ -115,8 +162,9 @@ fn int8_gemm_is_close_to_the_product_in_f64() {
     scalar().gemm_i8(&a, m, &packed, &mut out, &mut GemmScratch::default());
     for row in 0..m {
         for column in 0..n {
-            let exact: f64 =
-                (0..k).map(|i| f64::from(a[row * k + i]) * f64::from(w[i * n + column]) / 127.0).sum();
+            let exact: f64 = (0..k)
+                .map(|i| f64::from(a[row * k + i]) * f64::from(w[i * n + column]) / 127.0)
+                .sum();
             // An activation is off by at most 1/254: a random walk of 128 steps stays within 0.1.
             assert!((f64::from(out[row * n + column]) - exact).abs() < 0.1);
         }
@@ -127,14 +175,24 @@ fn int8_gemm_is_close_to_the_product_in_f64() {
 fn f32_gemm_agrees_with_scalar() {
     let mut numbers = Numbers(5);
     for (m, k, n) in [(1, 1, 1), (3, 5, 7), (6, 64, 33), (17, 100, 65), (0, 4, 4)] {
-        let (a, w, bias) = (numbers.floats(m * k, 1.0), numbers.floats(k * n, 1.0), numbers.floats(n, 1.0));
+        let (a, w, bias) = (
+            numbers.floats(m * k, 1.0),
+            numbers.floats(k * n, 1.0),
+            numbers.floats(n, 1.0),
+        );
         let run = |table: &Kernels| {
             let mut out = vec![f32::NAN; m * n];
             table.gemm_f32(&a, m, &table.pack_f32(&w, k, n, Some(&bias)), &mut out);
             out
         };
         for table in tables() {
-            assert_close(table.name(), "gemm_f32", &run(table), &run(scalar()), 1e-5 * k as f32);
+            assert_close(
+                table.name(),
+                "gemm_f32",
+                &run(table),
+                &run(scalar()),
+                1e-5 * k as f32,
+            );
         }
     }
 }
@@ -144,33 +202,70 @@ fn attention_agrees_with_scalar_and_with_its_formula() {
     let mut numbers = Numbers(6);
     for (t, heads, d) in [(1, 1, 4), (5, 2, 8), (33, 3, 20), (50, 4, 64)] {
         let len = t * heads * d;
-        let (q, k, v) = (numbers.floats(len, 1.0), numbers.floats(len, 1.0), numbers.floats(len, 1.0));
-        let mask: Vec<f32> = (0..t * t).map(|i| if i % t > i / t { f32::NEG_INFINITY } else { 0.0 }).collect();
-        let shape = AttentionShape { t, heads, d, scale: (d as f32).powf(-0.5) };
+        let (q, k, v) = (
+            numbers.floats(len, 1.0),
+            numbers.floats(len, 1.0),
+            numbers.floats(len, 1.0),
+        );
+        let mask: Vec<f32> = (0..t * t)
+            .map(|i| {
+                if i % t > i / t {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let shape = AttentionShape {
+            t,
+            heads,
+            d,
+            scale: (d as f32).powf(-0.5),
+        };
         for mask in [None, Some(mask.as_slice())] {
             let want = attention_by_formula(&q, &k, &v, shape, mask);
             for table in tables() {
                 let mut out = vec![f32::NAN; len];
-                table.attention([&q, &k, &v], shape, mask, &mut out, &mut AttentionScratch::default());
+                table.attention(
+                    [&q, &k, &v],
+                    shape,
+                    mask,
+                    &mut out,
+                    &mut AttentionScratch::default(),
+                );
                 assert_close(table.name(), "attention", &out, &want, 2e-5);
             }
         }
     }
 }
 
-fn attention_by_formula(q: &[f32], k: &[f32], v: &[f32], s: AttentionShape, mask: Option<&[f32]>) -> Vec<f32> {
-    let at = |x: &[f32], token: usize, head: usize, i: usize| f64::from(x[(token * s.heads + head) * s.d + i]);
+fn attention_by_formula(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    s: AttentionShape,
+    mask: Option<&[f32]>,
+) -> Vec<f32> {
+    let at = |x: &[f32], token: usize, head: usize, i: usize| {
+        f64::from(x[(token * s.heads + head) * s.d + i])
+    };
     let mut out = Vec::new();
     for token in 0..s.t {
         for head in 0..s.heads {
             let score = |other: usize| {
-                let dot: f64 = (0..s.d).map(|i| at(q, token, head, i) * at(k, other, head, i)).sum();
+                let dot: f64 = (0..s.d)
+                    .map(|i| at(q, token, head, i) * at(k, other, head, i))
+                    .sum();
                 dot * f64::from(s.scale) + mask.map_or(0.0, |m| f64::from(m[token * s.t + other]))
             };
             let weights: Vec<f64> = (0..s.t).map(|other| score(other).exp()).collect();
             let total: f64 = weights.iter().sum();
             out.extend((0..s.d).map(|i| {
-                let mixed: f64 = weights.iter().enumerate().map(|(o, w)| w * at(v, o, head, i)).sum();
+                let mixed: f64 = weights
+                    .iter()
+                    .enumerate()
+                    .map(|(o, w)| w * at(v, o, head, i))
+                    .sum();
                 (mixed / total) as f32
             }));
         }
@@ -185,8 +280,10 @@ fn activations_are_close_to_their_formulas() {
     for table in tables() {
         let mut got = inputs.clone();
         table.quick_gelu(&mut got);
-        let want: Vec<f32> =
-            inputs.iter().map(|&x| (f64::from(x) * sigmoid(1.702 * f64::from(x))) as f32).collect();
+        let want: Vec<f32> = inputs
+            .iter()
+            .map(|&x| (f64::from(x) * sigmoid(1.702 * f64::from(x))) as f32)
+            .collect();
         assert_close(table.name(), "quick_gelu", &got, &want, 1e-5);
 
         let mut got = inputs.clone();
@@ -195,7 +292,11 @@ fn activations_are_close_to_their_formulas() {
         let tanh = |x: f64| 0.5 * x * (1.0 + (0.797_884_56 * (x + 0.044_715 * x * x * x)).tanh());
         let want: Vec<f32> = inputs.iter().map(|&x| tanh(f64::from(x)) as f32).collect();
         assert_close(table.name(), "gelu", &got, &want, 5e-4);
-        assert!((got[2100] - 0.841_344_8).abs() < 2e-6, "{}: gelu(1) = Φ(1)", table.name());
+        assert!(
+            (got[2100] - 0.841_344_8).abs() < 2e-6,
+            "{}: gelu(1) = Φ(1)",
+            table.name()
+        );
     }
 }
 
@@ -205,7 +306,11 @@ fn softmax_rows_sum_to_one_even_at_extremes() {
         let mut rows = vec![1e4, -1e4, 0.0, 0.0, 0.0, 0.0, f32::NEG_INFINITY, -80.0, 3.0];
         table.softmax_rows(&mut rows, 3);
         for row in rows.chunks(3) {
-            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{} {row:?}", table.name());
+            assert!(
+                (row.iter().sum::<f32>() - 1.0).abs() < 1e-6,
+                "{} {row:?}",
+                table.name()
+            );
         }
         assert!((rows[3] - 1.0 / 3.0).abs() < 1e-6, "{}", table.name());
     }

@@ -73,7 +73,9 @@ pub(super) fn quick_gelu(values: &mut [f32]) {
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
-    let poly = t * (0.254_829_6 + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
+    let poly = t
+        * (0.254_829_6
+            + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
     (1.0 - poly * exp(-x * x)).copysign(x)
 }
 
@@ -135,8 +137,12 @@ pub(super) fn quantise_rows(a: &[f32], m: usize, w: &PackedI8, scratch: &mut Gem
         scratch.scale.push(most / 127.0);
         let place = row * kp..row * kp + kp;
         scratch.sum.push(match w.layout {
-            Layout::Pairs { .. } => quantise(values, inverse, &mut scratch.wide[place], |q| q as i16),
-            Layout::Quads { .. } => quantise(values, inverse, &mut scratch.narrow[place], |q| q as i8),
+            Layout::Pairs { .. } => {
+                quantise(values, inverse, &mut scratch.wide[place], |q| q as i16)
+            }
+            Layout::Quads { .. } => {
+                quantise(values, inverse, &mut scratch.narrow[place], |q| q as i8)
+            }
         });
     }
 }
@@ -153,7 +159,12 @@ fn largest_magnitude(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn quantise<T: Default>(values: &[f32], inverse: f32, out: &mut [T], cast: impl Fn(i32) -> T) -> i32 {
+fn quantise<T: Default>(
+    values: &[f32],
+    inverse: f32,
+    out: &mut [T],
+    cast: impl Fn(i32) -> T,
+) -> i32 {
     let (real, filling) = out.split_at_mut(values.len());
     let mut sum = 0;
     for (q, x) in real.iter_mut().zip(values) {
@@ -187,7 +198,13 @@ pub(super) fn gemm_f32<const MR: usize, const NR: usize>(
                 tile::<MR, NR>(&a[row * k..], k, weights, &mut sums, madd);
             } else {
                 for (r, sums) in sums.iter_mut().enumerate().take(rows) {
-                    tile::<1, NR>(&a[(row + r) * k..], k, weights, std::array::from_mut(sums), madd);
+                    tile::<1, NR>(
+                        &a[(row + r) * k..],
+                        k,
+                        weights,
+                        std::array::from_mut(sums),
+                        madd,
+                    );
                 }
             }
             for (r, sums) in sums.iter().enumerate().take(rows) {
@@ -245,7 +262,13 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
 ) {
     let AttentionShape { t, heads, d, scale } = shape;
     let width = heads * d;
-    let AttentionScratch { query, keys, values, scores, mixed } = scratch;
+    let AttentionScratch {
+        query,
+        keys,
+        values,
+        scores,
+        mixed,
+    } = scratch;
     scores.resize(t * t, 0.0);
     mixed.resize(t * d, 0.0);
     for head in 0..heads {
@@ -258,7 +281,10 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
         values.fill(t, d, NR, |row, column| v[row * width + at + column]);
         gemm_f32::<MR, NR>(query, t, keys, scores, madd);
         if let Some(mask) = mask {
-            scores.iter_mut().zip(mask).for_each(|(score, mask)| *score += mask);
+            scores
+                .iter_mut()
+                .zip(mask)
+                .for_each(|(score, mask)| *score += mask);
         }
         softmax_rows(scores, t);
         gemm_f32::<MR, NR>(scores, t, values, mixed, madd);

@@ -9,7 +9,10 @@ const MR: usize = 4;
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "scalar",
-    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    tiles: Tiles {
+        i8: Layout::Pairs { nr: NR },
+        f32_nr: NR,
+    },
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
     l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
     dot_i8,
@@ -23,7 +26,10 @@ pub(super) static TABLE: Kernels = Kernels {
 };
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y))
+        .sum()
 }
 
 fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
@@ -47,7 +53,11 @@ fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut Gem
         for (column, out) in out.iter_mut().enumerate() {
             let panel = &w.data[column / NR * NR * w.kp..];
             let at = |k: usize| panel[k / 2 * NR * 2 + column % NR * 2 + k % 2] as i8;
-            let sum = values.iter().enumerate().map(|(k, &x)| i32::from(x) * i32::from(at(k))).sum();
+            let sum = values
+                .iter()
+                .enumerate()
+                .map(|(k, &x)| i32::from(x) * i32::from(at(k)))
+                .sum();
             *out = epilogue(sum, scratch.scale[row], w.scale[column], w.bias[column]);
         }
     }

@@ -13,7 +13,10 @@ const MR: usize = 4;
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "simd128",
-    tiles: Tiles { i8: Layout::Pairs { nr: NR }, f32_nr: NR },
+    tiles: Tiles {
+        i8: Layout::Pairs { nr: NR },
+        f32_nr: NR,
+    },
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
     l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
     dot_i8,
@@ -55,9 +58,16 @@ fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
         // SAFETY: each part is 16 bytes, as much as is read.
         let (x, y) = unsafe { (v128_load(x.as_ptr().cast()), v128_load(y.as_ptr().cast())) };
         let bits = i8x16_popcnt(v128_xor(x, y));
-        sum = i32x4_add(sum, i32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(bits)));
+        sum = i32x4_add(
+            sum,
+            i32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(bits)),
+        );
     }
-    let rest: u32 = a_rest.iter().zip(b_rest).map(|(x, y)| (x ^ y).count_ones()).sum();
+    let rest: u32 = a_rest
+        .iter()
+        .zip(b_rest)
+        .map(|(x, y)| (x ^ y).count_ones())
+        .sum();
     sum_i32(sum) as u32 + rest
 }
 
@@ -72,7 +82,11 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
         let high = i32x4_dot_i16x8(i16x8_extend_high_i8x16(x), i16x8_extend_high_i8x16(y));
         sum = i32x4_add(sum, i32x4_add(low, high));
     }
-    let rest: i32 = a_rest.iter().zip(b_rest).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+    let rest: i32 = a_rest
+        .iter()
+        .zip(b_rest)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y))
+        .sum();
     sum_i32(sum) + rest
 }
 
@@ -94,14 +108,23 @@ fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut Gem
 }
 
 #[inline(always)]
-fn tile<const ROWS: usize>(row: usize, panel: usize, w: &PackedI8, q: &GemmScratch, out: &mut [f32]) {
+fn tile<const ROWS: usize>(
+    row: usize,
+    panel: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
     let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
     let mut sums = [[i32x4_splat(0); 2]; ROWS];
     for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
         // SAFETY: `b` is 16 bytes: two loads of 8.
         let b = unsafe {
-            [i16x8_load_extend_i8x8(b.as_ptr().cast()), i16x8_load_extend_i8x8(b.as_ptr().add(8).cast())]
+            [
+                i16x8_load_extend_i8x8(b.as_ptr().cast()),
+                i16x8_load_extend_i8x8(b.as_ptr().add(8).cast()),
+            ]
         };
         for r in 0..ROWS {
             // SAFETY: a row has kp values and there are kp / 2 pairs.

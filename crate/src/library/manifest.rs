@@ -27,14 +27,25 @@ pub(super) struct Manifest {
 }
 
 fn damaged(reason: &'static str) -> Error {
-    Error::Damaged { what: "the manifest".into(), reason }
+    Error::Damaged {
+        what: "the manifest".into(),
+        reason,
+    }
 }
 
 impl Manifest {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let words: Vec<u64> = self.deleted.iter().flat_map(|set| set.words()).copied().collect();
+        let words: Vec<u64> = self
+            .deleted
+            .iter()
+            .flat_map(|set| set.words())
+            .copied()
+            .collect();
         Writer::new(Kind::Manifest)
-            .section("library", serde_json::to_vec(&self.listing).expect("a listing is JSON"))
+            .section(
+                "library",
+                serde_json::to_vec(&self.listing).expect("a listing is JSON"),
+            )
             .section("deleted", bytes_of_u64(&words))
             .finish()
     }

@@ -133,7 +133,12 @@ impl Library {
     /// When the manifest is damaged or too new.
     pub fn segment_names(manifest: &[u8]) -> Result<Vec<String>> {
         let manifest = Manifest::from_bytes(manifest)?;
-        Ok(manifest.listing.segments.into_iter().map(|stored| stored.name).collect())
+        Ok(manifest
+            .listing
+            .segments
+            .into_iter()
+            .map(|stored| stored.name)
+            .collect())
     }
 
     /// Every name that a store must keep: the segments and what was set aside.
@@ -141,8 +146,16 @@ impl Library {
     /// # Errors
     /// When the manifest is damaged or too new.
     pub fn kept_names(manifest: &[u8]) -> Result<Vec<String>> {
-        let Listing { segments, set_aside, .. } = Manifest::from_bytes(manifest)?.listing;
-        Ok(segments.into_iter().map(|stored| stored.name).chain(set_aside).collect())
+        let Listing {
+            segments,
+            set_aside,
+            ..
+        } = Manifest::from_bytes(manifest)?.listing;
+        Ok(segments
+            .into_iter()
+            .map(|stored| stored.name)
+            .chain(set_aside)
+            .collect())
     }
 
     /// Opens a library; `read` gives a segment's bytes. Every byte is checked here, once. A segment
@@ -156,12 +169,18 @@ impl Library {
         library.generation = listing.generation;
         library.set_aside = listing.set_aside;
         library.saved_changes = Some(0);
-        library.names = listing.segments.iter().map(|stored| stored.name.clone()).collect();
+        library.names = listing
+            .segments
+            .iter()
+            .map(|stored| stored.name.clone())
+            .collect();
         let mut damaged = Vec::new();
         for (stored, deleted) in listing.segments.iter().zip(deleted) {
             let bytes = read(&stored.name);
-            let segment =
-                bytes.as_ref().ok().map(|bytes| Segment::from_bytes(bytes, stored, deleted, &library.model));
+            let segment = bytes
+                .as_ref()
+                .ok()
+                .map(|bytes| Segment::from_bytes(bytes, stored, deleted, &library.model));
             match (segment, bytes) {
                 (Some(Ok(segment)), _) => library.segments.push(segment),
                 (Some(Err(error @ Error::NewerVersion { .. })), _) => return Err(error),
@@ -178,7 +197,9 @@ impl Library {
                 (None, Ok(_)) => {}
             }
         }
-        library.set_aside.extend(damaged.iter().map(|part| part.segment.clone()));
+        library
+            .set_aside
+            .extend(damaged.iter().map(|part| part.segment.clone()));
         library.changes = u64::from(!damaged.is_empty());
         library.find_places();
         Ok(Opened { library, damaged })
@@ -187,7 +208,11 @@ impl Library {
     fn find_places(&mut self) {
         self.places = HashMap::new();
         for (at, segment) in self.segments.iter().enumerate() {
-            self.places.extend(segment.live().map(|(row, photo)| (photo.path.clone(), (at, row))));
+            self.places.extend(
+                segment
+                    .live()
+                    .map(|(row, photo)| (photo.path.clone(), (at, row))),
+            );
         }
     }
 
@@ -205,7 +230,10 @@ impl Library {
             return Ok(());
         }
         let name = |model: &ModelRef| format!("{} ({:.12}…)", model.name, model.digest);
-        Err(Error::ModelMismatch { library: name(&self.model), model: name(model) })
+        Err(Error::ModelMismatch {
+            library: name(&self.model),
+            model: name(model),
+        })
     }
 
     /// Adds a photo with its embedding, a unit vector; one of the same path is replaced.
@@ -215,12 +243,17 @@ impl Library {
     pub fn put(&mut self, photo: Photo, embedding: &[f32]) -> Result<()> {
         self.check(embedding)?;
         self.remove(&photo.path);
-        if self.segments.last().is_none_or(|last| last.photos.len() >= GROWING_ROWS) {
+        if self
+            .segments
+            .last()
+            .is_none_or(|last| last.photos.len() >= GROWING_ROWS)
+        {
             self.segments.push(Segment::new(self.model.dim));
         }
         let at = self.segments.len() - 1;
         let growing = &mut self.segments[at];
-        self.places.insert(photo.path.clone(), (at, growing.photos.len()));
+        self.places
+            .insert(photo.path.clone(), (at, growing.photos.len()));
         growing.push(photo, embedding);
         self.changes += 1;
         Ok(())
@@ -228,16 +261,25 @@ impl Library {
 
     fn check(&self, embedding: &[f32]) -> Result<()> {
         if embedding.len() != self.model.dim {
-            return Err(Error::Dimension { expected: self.model.dim, found: embedding.len() });
+            return Err(Error::Dimension {
+                expected: self.model.dim,
+                found: embedding.len(),
+            });
         }
         let square: f32 = embedding.iter().map(|x| x * x).sum();
         // Also false for NaN: what is not about a unit vector is no embedding.
-        if (0.9..1.1).contains(&square) { Ok(()) } else { Err(Error::NoDirection) }
+        if (0.9..1.1).contains(&square) {
+            Ok(())
+        } else {
+            Err(Error::NoDirection)
+        }
     }
 
     /// Takes a photo out; says whether it was there.
     pub fn remove(&mut self, path: &str) -> bool {
-        let Some((segment, row)) = self.places.remove(path) else { return false };
+        let Some((segment, row)) = self.places.remove(path) else {
+            return false;
+        };
         self.segments[segment].deleted.insert(row);
         self.changes += 1;
         true
@@ -252,7 +294,14 @@ impl Library {
             return Ok(false);
         };
         self.remove(from);
-        self.put(Photo { width: old.width, height: old.height, ..photo }, &embedding)?;
+        self.put(
+            Photo {
+                width: old.width,
+                height: old.height,
+                ..photo
+            },
+            &embedding,
+        )?;
         Ok(true)
     }
 
@@ -264,7 +313,9 @@ impl Library {
 
     /// All photos.
     pub fn photos(&self) -> impl Iterator<Item = &Photo> {
-        self.segments.iter().flat_map(|segment| segment.live().map(|(_, photo)| photo))
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.live().map(|(_, photo)| photo))
     }
 
     /// The vector of a photo, to f16.
@@ -279,22 +330,42 @@ impl Library {
     /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
     pub fn search(&self, query: &Query) -> Result<Vec<Found>> {
         self.check(&query.embedding)?;
-        let most = query.k.saturating_add(query.offset).saturating_add(usize::from(query.exclude.is_some()));
+        let most = query
+            .k
+            .saturating_add(query.offset)
+            .saturating_add(usize::from(query.exclude.is_some()));
         let most = most.min(self.places.len());
         let mut hits: Vec<(Hit, &Photo)> = Vec::new();
         for segment in &self.segments {
-            let found = segment.vectors.search(&query.embedding, most, &segment.deleted, Kernels::best());
-            hits.extend(found.into_iter().map(|hit| (hit, &segment.photos[hit.id as usize])));
+            let found =
+                segment
+                    .vectors
+                    .search(&query.embedding, most, &segment.deleted, Kernels::best());
+            hits.extend(
+                found
+                    .into_iter()
+                    .map(|hit| (hit, &segment.photos[hit.id as usize])),
+            );
         }
         // A stable sort: of equal scores the earlier segment's, then the lower row.
         hits.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
-        let wanted = |photo: &Photo| query.exclude.as_ref().is_none_or(|path| *path != photo.path);
+        let wanted = |photo: &Photo| {
+            query
+                .exclude
+                .as_ref()
+                .is_none_or(|path| *path != photo.path)
+        };
         Ok(hits
             .into_iter()
-            .filter(|(hit, photo)| query.min_score.is_none_or(|least| hit.score >= least) && wanted(photo))
+            .filter(|(hit, photo)| {
+                query.min_score.is_none_or(|least| hit.score >= least) && wanted(photo)
+            })
             .skip(query.offset)
             .take(query.k)
-            .map(|(hit, photo)| Found { score: hit.score, photo: photo.clone() })
+            .map(|(hit, photo)| Found {
+                score: hit.score,
+                photo: photo.clone(),
+            })
             .collect())
     }
 
@@ -304,7 +375,11 @@ impl Library {
         if self.saved_changes == Some(self.changes) {
             return None;
         }
-        let generation = self.pending.as_ref().map_or(self.generation, |pending| pending.generation) + 1;
+        let generation = self
+            .pending
+            .as_ref()
+            .map_or(self.generation, |pending| pending.generation)
+            + 1;
         let (mut put, mut fresh, mut listed) = (Vec::new(), Vec::new(), Vec::new());
         for (at, segment) in self.segments.iter().enumerate() {
             let stored = segment.stored.clone().unwrap_or_else(|| {
@@ -323,22 +398,46 @@ impl Library {
         }
         let names: Vec<String> = listed.iter().map(|stored| stored.name.clone()).collect();
         let keeps = |name: &String| names.contains(name) || self.set_aside.contains(name);
-        let drop = self.names.iter().filter(|name| !keeps(name)).cloned().collect();
+        let drop = self
+            .names
+            .iter()
+            .filter(|name| !keeps(name))
+            .cloned()
+            .collect();
         let listing = Listing {
             generation,
             model: self.model.clone(),
             segments: listed,
             set_aside: self.set_aside.clone(),
         };
-        let deleted = self.segments.iter().map(|segment| segment.deleted.clone()).collect();
+        let deleted = self
+            .segments
+            .iter()
+            .map(|segment| segment.deleted.clone())
+            .collect();
         let manifest = Manifest { listing, deleted }.to_bytes();
-        self.pending = Some(Pending { generation, changes: self.changes, segments: fresh, names });
-        Some(Commit { generation, put, manifest, drop })
+        self.pending = Some(Pending {
+            generation,
+            changes: self.changes,
+            segments: fresh,
+            names,
+        });
+        Some(Commit {
+            generation,
+            put,
+            manifest,
+            drop,
+        })
     }
 
     /// The store keeps the commit of this generation. A generation that was overtaken is passed over.
     pub fn committed(&mut self, generation: u64) {
-        let Some(pending) = self.pending.take_if(|pending| pending.generation == generation) else { return };
+        let Some(pending) = self
+            .pending
+            .take_if(|pending| pending.generation == generation)
+        else {
+            return;
+        };
         for (at, rows, stored) in pending.segments {
             let segment = &mut self.segments[at];
             // Rows that came while the store was writing are in no stored segment yet.
@@ -357,7 +456,10 @@ impl Library {
         let mut merged: Vec<Segment> = Vec::new();
         for segment in &self.segments {
             for (row, _) in segment.live() {
-                if merged.last().is_none_or(|last| last.photos.len() >= COMPACTED_ROWS) {
+                if merged
+                    .last()
+                    .is_none_or(|last| last.photos.len() >= COMPACTED_ROWS)
+                {
                     merged.push(Segment::new(self.model.dim));
                 }
                 if let Some(last) = merged.last_mut() {
@@ -375,9 +477,18 @@ impl Library {
     pub fn stats(&self) -> Stats {
         Stats {
             photos: self.places.len(),
-            deleted: self.segments.iter().map(|segment| segment.deleted.count()).sum(),
+            deleted: self
+                .segments
+                .iter()
+                .map(|segment| segment.deleted.count())
+                .sum(),
             segments: self.segments.len(),
-            bytes: self.segments.iter().filter_map(|s| s.stored.as_ref()).map(|stored| stored.bytes).sum(),
+            bytes: self
+                .segments
+                .iter()
+                .filter_map(|s| s.stored.as_ref())
+                .map(|stored| stored.bytes)
+                .sum(),
             dim: self.model.dim,
             generation: self.generation,
             model: self.model.clone(),

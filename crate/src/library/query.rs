@@ -37,9 +37,14 @@ pub fn combine(parts: &[(f32, &[f32])]) -> Result<Vec<f32>> {
     let mut sum = vec![0f32; dim];
     for (weight, vector) in parts {
         if vector.len() != dim {
-            return Err(Error::Dimension { expected: dim, found: vector.len() });
+            return Err(Error::Dimension {
+                expected: dim,
+                found: vector.len(),
+            });
         }
-        sum.iter_mut().zip(*vector).for_each(|(sum, x)| *sum += weight * x);
+        sum.iter_mut()
+            .zip(*vector)
+            .for_each(|(sum, x)| *sum += weight * x);
     }
     normalise(sum)
 }
@@ -49,11 +54,17 @@ pub fn combine(parts: &[(f32, &[f32])]) -> Result<Vec<f32>> {
 /// # Errors
 /// [`Error::NoDirection`] when it is (next to) zero or not finite.
 pub fn normalise(mut vector: Vec<f32>) -> Result<Vec<f32>> {
-    let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    let norm = vector
+        .iter()
+        .map(|x| f64::from(*x) * f64::from(*x))
+        .sum::<f64>()
+        .sqrt();
     if !norm.is_finite() || norm < 1e-6 {
         return Err(Error::NoDirection);
     }
-    vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    vector
+        .iter_mut()
+        .for_each(|x| *x = (f64::from(*x) / norm) as f32);
     Ok(vector)
 }
 
@@ -69,8 +80,15 @@ mod tests {
 
     #[test]
     fn what_cancels_out_has_no_direction() {
-        for parts in [&[(1.0, &[1.0, 0.0][..]), (-1.0, &[1.0, 0.0][..])][..], &[], &[(f32::NAN, &[1.0][..])]] {
-            assert_eq!(combine(parts).expect_err("no direction").code(), "no_direction");
+        for parts in [
+            &[(1.0, &[1.0, 0.0][..]), (-1.0, &[1.0, 0.0][..])][..],
+            &[],
+            &[(f32::NAN, &[1.0][..])],
+        ] {
+            assert_eq!(
+                combine(parts).expect_err("no direction").code(),
+                "no_direction"
+            );
         }
     }
 }

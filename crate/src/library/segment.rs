@@ -30,7 +30,12 @@ pub(super) struct Segment {
 
 impl Segment {
     pub fn new(dim: usize) -> Self {
-        Self { photos: Vec::new(), vectors: TwoTier::new(dim), deleted: Bitset::default(), stored: None }
+        Self {
+            photos: Vec::new(),
+            vectors: TwoTier::new(dim),
+            deleted: Bitset::default(),
+            stored: None,
+        }
     }
 
     pub fn push(&mut self, photo: Photo, vector: &[f32]) {
@@ -49,19 +54,33 @@ impl Segment {
 
     /// Rows that are not deleted, with their photos.
     pub fn live(&self) -> impl Iterator<Item = (usize, &Photo)> {
-        self.photos.iter().enumerate().filter(|(row, _)| !self.deleted.contains(*row))
+        self.photos
+            .iter()
+            .enumerate()
+            .filter(|(row, _)| !self.deleted.contains(*row))
     }
 
     pub fn to_bytes(&self, model: &ModelRef) -> Vec<u8> {
-        let meta =
-            SegmentMeta { model_digest: model.digest.clone(), dim: model.dim, rows: self.photos.len() };
+        let meta = SegmentMeta {
+            model_digest: model.digest.clone(),
+            dim: model.dim,
+            rows: self.photos.len(),
+        };
         let photos = serde_json::to_vec(&self.photos).expect("photos are JSON");
         format::write_segment(&meta, photos, &self.vectors)
     }
 
     /// Reads what `stored` names; every byte is checked.
-    pub fn from_bytes(bytes: &[u8], stored: &Stored, deleted: Bitset, model: &ModelRef) -> Result<Self> {
-        let damaged = |reason| Error::Damaged { what: stored.name.clone(), reason };
+    pub fn from_bytes(
+        bytes: &[u8],
+        stored: &Stored,
+        deleted: Bitset,
+        model: &ModelRef,
+    ) -> Result<Self> {
+        let damaged = |reason| Error::Damaged {
+            what: stored.name.clone(),
+            reason,
+        };
         if bytes.len() as u64 != stored.bytes {
             return Err(damaged("another length than the manifest says"));
         }
@@ -69,19 +88,26 @@ impl Segment {
             return Err(damaged("another checksum than the manifest says"));
         }
         let (meta, photos, vectors) = format::read_segment(&stored.name, bytes)?;
-        let photos: Vec<Photo> = serde_json::from_slice(photos).map_err(|_| damaged("its list of photos"))?;
+        let photos: Vec<Photo> =
+            serde_json::from_slice(photos).map_err(|_| damaged("its list of photos"))?;
         if meta.model_digest != model.digest || meta.dim != model.dim {
             return Err(damaged("filled by another model than the manifest says"));
         }
         if photos.len() != meta.rows || stored.photos != meta.rows {
             return Err(damaged("another number of photos than it says"));
         }
-        Ok(Self { photos, vectors, deleted, stored: Some(stored.clone()) })
+        Ok(Self {
+            photos,
+            vectors,
+            deleted,
+            stored: Some(stored.clone()),
+        })
     }
 
     /// The paths of a damaged segment, if its list of photos is whole.
     pub fn salvage_paths(name: &str, bytes: &[u8]) -> Option<Vec<String>> {
-        let photos: Vec<Photo> = serde_json::from_slice(format::read_photos_section(name, bytes)?).ok()?;
+        let photos: Vec<Photo> =
+            serde_json::from_slice(format::read_photos_section(name, bytes)?).ok()?;
         Some(photos.into_iter().map(|photo| photo.path).collect())
     }
 }

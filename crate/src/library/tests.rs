@@ -1,16 +1,26 @@
 use super::*;
 
 fn model() -> ModelRef {
-    ModelRef { name: "test".into(), digest: "d1".into(), dim: 8 }
+    ModelRef {
+        name: "test".into(),
+        digest: "d1".into(),
+        dim: 8,
+    }
 }
 
 fn photo(path: &str) -> Photo {
-    Photo { path: path.into(), digest: format!("digest of {path}"), ..Photo::default() }
+    Photo {
+        path: path.into(),
+        digest: format!("digest of {path}"),
+        ..Photo::default()
+    }
 }
 
 /// A unit vector that leans to one axis and differs with `seed`.
 fn vector(seed: usize) -> Vec<f32> {
-    let raw = (0..8).map(|axis| 0.1 + ((seed * 31 + axis * 17) % 23) as f32 + 9.0 * f32::from(u8::from(axis == seed % 8)));
+    let raw = (0..8).map(|axis| {
+        0.1 + ((seed * 31 + axis * 17) % 23) as f32 + 9.0 * f32::from(u8::from(axis == seed % 8))
+    });
     normalise(raw.collect()).expect("not zero")
 }
 
@@ -23,16 +33,23 @@ struct Memory {
 
 impl Memory {
     fn keep(&mut self, library: &mut Library) {
-        let Some(commit) = library.commit() else { return };
+        let Some(commit) = library.commit() else {
+            return;
+        };
         self.files.extend(commit.put);
         self.manifest = commit.manifest;
-        commit.drop.iter().for_each(|name| assert!(self.files.remove(name).is_some(), "{name}"));
+        commit
+            .drop
+            .iter()
+            .for_each(|name| assert!(self.files.remove(name).is_some(), "{name}"));
         library.committed(commit.generation);
     }
 
     fn open(&self) -> Opened {
         Library::open(&self.manifest, |name| {
-            self.files.get(name).cloned().ok_or_else(|| Error::Missing { name: name.to_owned() })
+            self.files.get(name).cloned().ok_or_else(|| Error::Missing {
+                name: name.to_owned(),
+            })
         })
         .expect("the manifest is whole")
     }
@@ -47,13 +64,21 @@ fn paths(library: &Library) -> Vec<String> {
 fn filled(count: usize) -> Library {
     let mut library = Library::create(model());
     for i in 0..count {
-        library.put(photo(&format!("{i}.jpg")), &vector(i)).expect("fits");
+        library
+            .put(photo(&format!("{i}.jpg")), &vector(i))
+            .expect("fits");
     }
     library
 }
 
 fn nearest(library: &Library, embedding: Vec<f32>) -> Vec<Found> {
-    library.search(&Query { embedding, k: 3, ..Query::default() }).expect("a valid query")
+    library
+        .search(&Query {
+            embedding,
+            k: 3,
+            ..Query::default()
+        })
+        .expect("a valid query")
 }
 
 #[test]
@@ -66,7 +91,10 @@ fn what_was_committed_is_there_after_opening() {
     assert!(opened.damaged.is_empty());
     assert_eq!(paths(&opened.library), paths(&library));
     assert_eq!(opened.library.get("7.jpg"), None);
-    assert_eq!(nearest(&opened.library, vector(20)), nearest(&library, vector(20)));
+    assert_eq!(
+        nearest(&opened.library, vector(20)),
+        nearest(&library, vector(20))
+    );
     assert_eq!(nearest(&library, vector(20))[0].photo.path, "20.jpg");
 }
 
@@ -85,7 +113,11 @@ fn renaming_keeps_the_embedding() {
     assert!(library.rename("1.jpg", photo("moved/1.jpg")).expect("fits"));
     assert_eq!(library.embedding("moved/1.jpg"), before);
     assert_eq!(library.get("1.jpg"), None);
-    assert!(!library.rename("nowhere.jpg", photo("x.jpg")).expect("nothing to do"));
+    assert!(
+        !library
+            .rename("nowhere.jpg", photo("x.jpg"))
+            .expect("nothing to do")
+    );
 }
 
 #[test]
@@ -116,11 +148,17 @@ fn photos_put_while_the_store_writes_are_in_the_next_commit() {
 fn a_commit_writes_the_growing_segment_alone() {
     let (mut library, mut store) = (filled(GROWING_ROWS + 10), Memory::default());
     store.keep(&mut library);
-    library.put(photo("one more.jpg"), &vector(1)).expect("fits");
+    library
+        .put(photo("one more.jpg"), &vector(1))
+        .expect("fits");
     library.remove("3.jpg");
     let commit = library.commit().expect("changes");
     assert_eq!(commit.put.len(), 1);
-    assert!(commit.put[0].1.len() < 20_000, "{} bytes for 11 photos", commit.put[0].1.len());
+    assert!(
+        commit.put[0].1.len() < 20_000,
+        "{} bytes for 11 photos",
+        commit.put[0].1.len()
+    );
 }
 
 #[test]
@@ -146,10 +184,16 @@ fn every_corruption_is_found_and_the_rest_stays_searchable() {
     names.sort();
     let (whole, mut state) = (store.files[&names[1]].clone(), 12345u64);
     for round in 0..1000 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let at = (state >> 33) as usize % whole.len();
         let mut broken = whole.clone();
-        if round % 2 == 0 { broken[at] ^= 1 << (state & 7) } else { broken.truncate(at) }
+        if round % 2 == 0 {
+            broken[at] ^= 1 << (state & 7)
+        } else {
+            broken.truncate(at)
+        }
         store.files.insert(names[1].clone(), broken);
         let opened = store.open();
         assert_eq!(opened.damaged.len(), 1, "round {round}, byte {at}");
@@ -165,11 +209,17 @@ fn a_damaged_segment_is_set_aside_named_and_its_photos_listed() {
     let name = store.files.keys().next().expect("one segment").clone();
     let last = store.files[&name].len() - 1;
     store.files.get_mut(&name).expect("there")[last] ^= 1;
-    let Opened { mut library, damaged } = store.open();
+    let Opened {
+        mut library,
+        damaged,
+    } = store.open();
     assert_eq!(damaged[0].photos.as_ref().map(Vec::len), Some(20));
     library.put(photo("0.jpg"), &vector(0)).expect("fits");
     store.keep(&mut library);
-    assert!(store.files.contains_key(&name), "kept for whoever wants to look into it");
+    assert!(
+        store.files.contains_key(&name),
+        "kept for whoever wants to look into it"
+    );
     assert!(store.open().damaged.is_empty());
 }
 
@@ -181,30 +231,80 @@ fn a_broken_manifest_is_an_error_never_a_wrong_library() {
     for at in 0..whole.len() {
         let mut broken = whole.clone();
         broken[at] ^= 0x10;
-        assert!(Library::open(&broken, |_| unreachable!("nothing is read")).is_err(), "byte {at}");
-        assert!(Library::open(&whole[..at], |_| unreachable!("nothing is read")).is_err(), "cut at {at}");
+        assert!(
+            Library::open(&broken, |_| unreachable!("nothing is read")).is_err(),
+            "byte {at}"
+        );
+        assert!(
+            Library::open(&whole[..at], |_| unreachable!("nothing is read")).is_err(),
+            "cut at {at}"
+        );
     }
 }
 
 #[test]
 fn embeddings_that_do_not_fit_are_refused() {
     let mut library = filled(1);
-    assert_eq!(library.put(photo("x"), &[1.0]).expect_err("short").code(), "dimension");
-    assert_eq!(library.put(photo("x"), &[f32::NAN; 8]).expect_err("NaN").code(), "no_direction");
-    assert_eq!(library.put(photo("x"), &[0.0; 8]).expect_err("zero").code(), "no_direction");
-    let other = ModelRef { digest: "d2".into(), ..model() };
-    assert_eq!(library.require_model(&other).expect_err("another model").code(), "model_mismatch");
+    assert_eq!(
+        library.put(photo("x"), &[1.0]).expect_err("short").code(),
+        "dimension"
+    );
+    assert_eq!(
+        library
+            .put(photo("x"), &[f32::NAN; 8])
+            .expect_err("NaN")
+            .code(),
+        "no_direction"
+    );
+    assert_eq!(
+        library.put(photo("x"), &[0.0; 8]).expect_err("zero").code(),
+        "no_direction"
+    );
+    let other = ModelRef {
+        digest: "d2".into(),
+        ..model()
+    };
+    assert_eq!(
+        library
+            .require_model(&other)
+            .expect_err("another model")
+            .code(),
+        "model_mismatch"
+    );
 }
 
 #[test]
 fn paging_threshold_and_exclusion() {
     let library = filled(30);
-    let query = Query { embedding: vector(4), k: 10, ..Query::default() };
+    let query = Query {
+        embedding: vector(4),
+        k: 10,
+        ..Query::default()
+    };
     let all = library.search(&query).expect("valid");
-    let page = library.search(&Query { k: 5, offset: 5, ..query.clone() }).expect("valid");
+    let page = library
+        .search(&Query {
+            k: 5,
+            offset: 5,
+            ..query.clone()
+        })
+        .expect("valid");
     assert_eq!(page, all[5..]);
     let least = Some(all[3].score);
-    assert_eq!(library.search(&Query { min_score: least, ..query.clone() }).expect("valid"), all[..4]);
-    let without = library.search(&Query { exclude: Some("4.jpg".into()), ..query }).expect("valid");
+    assert_eq!(
+        library
+            .search(&Query {
+                min_score: least,
+                ..query.clone()
+            })
+            .expect("valid"),
+        all[..4]
+    );
+    let without = library
+        .search(&Query {
+            exclude: Some("4.jpg".into()),
+            ..query
+        })
+        .expect("valid");
     assert!(without.len() == 10 && without.iter().all(|found| found.photo.path != "4.jpg"));
 }

@@ -44,7 +44,10 @@ impl FileStore {
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(io(folder))?;
         let lock = lock(folder)?;
-        let store = Self { folder: folder.to_owned(), lock: Some(lock) };
+        let store = Self {
+            folder: folder.to_owned(),
+            lock: Some(lock),
+        };
         store.remove_leftovers()?;
         Ok(store)
     }
@@ -55,7 +58,10 @@ impl FileStore {
     /// When there is no such folder.
     pub fn read_only(folder: &Path) -> Result<Self> {
         fs::metadata(folder).map_err(io(folder))?;
-        Ok(Self { folder: folder.to_owned(), lock: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            lock: None,
+        })
     }
 
     /// Reads and checks the library; `None` when the folder has none.
@@ -63,7 +69,9 @@ impl FileStore {
     /// # Errors
     /// When the manifest is damaged or too new. A damaged segment is no error: it is set aside.
     pub fn load(&self) -> Result<Option<Opened>> {
-        let Some(manifest) = self.manifest()? else { return Ok(None) };
+        let Some(manifest) = self.manifest()? else {
+            return Ok(None);
+        };
         Library::open(&manifest, |name| self.read(name)).map(Some)
     }
 
@@ -78,13 +86,15 @@ impl FileStore {
 
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         if !is_segment(name) {
-            return Err(Error::Missing { name: name.to_owned() });
+            return Err(Error::Missing {
+                name: name.to_owned(),
+            });
         }
         let path = self.folder.join(name);
         match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::Missing { name: name.to_owned() })
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::Missing {
+                name: name.to_owned(),
+            }),
             read => read.map_err(io(&path)),
         }
     }
@@ -115,25 +125,37 @@ impl FileStore {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         let mut file = NamedTempFile::new_in(&self.folder).map_err(io(&path))?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io(&path))?;
-        file.persist(&path).map_err(|error| io(&path)(error.error))?;
+        file.write_all(bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(io(&path))?;
+        file.persist(&path)
+            .map_err(|error| io(&path)(error.error))?;
         Ok(())
     }
 
     fn sync_folder(&self) -> Result<()> {
         // Windows has no such call for folders; there the rename itself is lasting.
         if cfg!(unix) {
-            File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io(&self.folder))?;
+            File::open(&self.folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(io(&self.folder))?;
         }
         Ok(())
     }
 
     /// Removes segments and temporary files that a killed writer left.
     fn remove_leftovers(&self) -> Result<()> {
-        let Some(manifest) = self.manifest()? else { return Ok(()) };
+        let Some(manifest) = self.manifest()? else {
+            return Ok(());
+        };
         // A manifest that cannot be read names nothing: then nothing is removed.
-        let Ok(kept) = Library::kept_names(&manifest) else { return Ok(()) };
-        for entry in fs::read_dir(&self.folder).map_err(io(&self.folder))?.flatten() {
+        let Ok(kept) = Library::kept_names(&manifest) else {
+            return Ok(());
+        };
+        for entry in fs::read_dir(&self.folder)
+            .map_err(io(&self.folder))?
+            .flatten()
+        {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(".tmp") || (is_segment(&name) && !kept.contains(&name)) {
                 let _ = fs::remove_file(entry.path());
@@ -145,9 +167,14 @@ impl FileStore {
 
 /// Whether a name is one that this crate gives to segments: no path, no other file.
 pub fn is_segment(name: &str) -> bool {
-    let stem = name.strip_suffix(SEGMENT_ENDING).and_then(|stem| stem.strip_suffix('.'));
+    let stem = name
+        .strip_suffix(SEGMENT_ENDING)
+        .and_then(|stem| stem.strip_suffix('.'));
     stem.is_some_and(|stem| {
-        !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        !stem.is_empty()
+            && stem
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-')
     })
 }
 
@@ -170,7 +197,10 @@ fn lock(folder: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            Err(Error::Locked { path: folder.display().to_string(), holder })
+            Err(Error::Locked {
+                path: folder.display().to_string(),
+                holder,
+            })
         }
         Err(TryLockError::Error(error)) => Err(io(&path)(error)),
     }
@@ -183,7 +213,13 @@ mod tests {
     #[test]
     fn only_plain_segment_names_are_read_or_removed() {
         assert!(is_segment("00000001-0000.segment"));
-        for name in ["../00000001-0000.segment", "library.manifest", ".segment", "a.segment", "1.segment/"] {
+        for name in [
+            "../00000001-0000.segment",
+            "library.manifest",
+            ".segment",
+            "a.segment",
+            "1.segment/",
+        ] {
             assert!(!is_segment(name), "{name}");
         }
     }
@@ -194,7 +230,10 @@ mod tests {
         let first = FileStore::open(folder.path()).expect("free");
         let error = FileStore::open(folder.path()).expect_err("taken");
         assert_eq!(error.code(), "locked");
-        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&std::process::id().to_string()),
+            "{error}"
+        );
         drop(first);
         FileStore::open(folder.path()).expect("free again");
     }

@@ -8,7 +8,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{Answer, thrown, thrown_with, to_js};
-use crate::encoder::{ImageEncoder, Manifest, ReadFile, TextEncoder};
+use crate::encoder::{Files, MANIFEST, Manifest, Model};
 use crate::error::Error;
 use crate::image::{self, Limits, Metadata};
 use crate::kernels::Kernels;
@@ -38,30 +38,19 @@ export interface EncoderInfo {
   model: ModelRef;
   hasText: boolean;
   /** What the engine made of the model's graph. */
-  report?: string;
+  report: string;
 }
 "#;
 
 /// Longest side of a thumbnail, pixels.
 const THUMBNAIL_SIDE: u32 = 320;
 
-/// A model's files, as JavaScript gave them.
-struct Files(HashMap<String, Vec<u8>>);
-
-impl ReadFile for Files {
-    fn read(&self, name: &str) -> crate::Result<Vec<u8>> {
-        self.0.get(name).cloned().ok_or_else(|| Error::Missing {
-            name: name.to_owned(),
-        })
-    }
-}
-
 /// A model: photos and words into vectors of one space.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Encoder {
-    model: ModelRef,
-    image: Option<ImageEncoder>,
-    text: Option<TextEncoder>,
+    model: Model,
+    about: ModelRef,
     has_text: bool,
 }
 
@@ -71,7 +60,7 @@ struct Info {
     kernels: &'static str,
     model: ModelRef,
     has_text: bool,
-    report: Option<String>,
+    report: String,
 }
 
 #[derive(Serialize)]
@@ -92,40 +81,53 @@ fn set(object: &JsValue, key: &str, value: &JsValue) {
     let _ = js_sys::Reflect::set(object, &JsValue::from(key), value);
 }
 
+/// A manifest without its text tower: that of a model which knows images only. A worker that sees
+/// photos only is spared the memory of the words.
+fn without_text(manifest: &[u8]) -> Result<Vec<u8>, Error> {
+    let broken = |error: serde_json::Error| Error::Manifest {
+        reason: error.to_string(),
+    };
+    let mut json: serde_json::Value = serde_json::from_slice(manifest).map_err(broken)?;
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("text");
+    }
+    serde_json::to_vec(&json).map_err(broken)
+}
+
 #[wasm_bindgen]
 impl Encoder {
-    /// Loads the towers asked for: `image`, `text` or `both`. `files` has the model's files by name,
-    /// as its manifest lists them.
+    /// Loads a model: `both` towers, or the one for `image`s only. `files` has the model's files by
+    /// name, as its manifest lists them.
     #[wasm_bindgen(constructor)]
     pub fn new(
         manifest: &[u8],
         #[wasm_bindgen(unchecked_param_type = "Map<string, Uint8Array>")] files: &Map,
-        #[wasm_bindgen(unchecked_param_type = "'image' | 'text' | 'both'")] towers: &str,
+        #[wasm_bindgen(unchecked_param_type = "'image' | 'both'")] towers: &str,
     ) -> Answer<Encoder> {
+        let parsed = Manifest::parse(manifest).map_err(thrown)?;
+        let has_text = parsed.text.is_some();
         let mut read = HashMap::new();
         files.for_each(&mut |bytes, name| {
             if let (Ok(bytes), Some(name)) = (bytes.dyn_into::<Uint8Array>(), name.as_string()) {
                 read.insert(name, bytes.to_vec());
             }
         });
-        let files = Files(read);
-        let parsed = Manifest::parse(manifest).map_err(thrown)?;
-        let kernels = Kernels::best();
-        let image = (towers != "text")
-            .then(|| ImageEncoder::load(&parsed, &files, kernels))
-            .transpose();
-        let has_text = parsed.text.is_some();
-        let text = (towers != "image" && has_text)
-            .then(|| TextEncoder::load(&parsed, &files, kernels))
-            .transpose();
+        let used = if towers == "image" {
+            without_text(manifest).map_err(thrown)?
+        } else {
+            manifest.to_vec()
+        };
+        read.insert(MANIFEST.to_owned(), used);
+        let model = Model::load(&Files(read), Kernels::best()).map_err(thrown)?;
+        // The digest is the whole manifest's, whichever towers are loaded.
+        let about = ModelRef {
+            name: parsed.name,
+            digest: image::digest(manifest),
+            dim: parsed.dim,
+        };
         Ok(Self {
-            model: ModelRef {
-                name: parsed.name.clone(),
-                digest: image::digest(manifest),
-                dim: parsed.dim,
-            },
-            image: image.map_err(thrown)?,
-            text: text.map_err(thrown)?,
+            model,
+            about,
             has_text,
         })
     }
@@ -139,10 +141,6 @@ impl Encoder {
         max_memory_bytes: f64,
         trim_borders: bool,
     ) -> Answer<JsValue> {
-        let tower = self
-            .image
-            .as_ref()
-            .ok_or_else(|| thrown_with("not_loaded", "the image tower is not loaded"))?;
         let limits = Limits {
             max_memory_bytes: max_memory_bytes as u64,
             ..Limits::default()
@@ -156,9 +154,9 @@ impl Encoder {
         if trim_borders {
             photo = image::trim_black_borders(photo);
         }
-        let tensor = tower.preprocess().tensor(&photo);
+        let tensor = self.model.image().preprocess().tensor(&photo);
         drop(photo);
-        let embedding = tower.embed(&tensor).map_err(thrown)?;
+        let embedding = self.model.image().embed(&tensor).map_err(thrown)?;
         let answer = to_js(&About {
             width,
             height,
@@ -183,12 +181,12 @@ impl Encoder {
     /// Words into their vector.
     #[wasm_bindgen(js_name = embedText)]
     pub fn embed_text(&self, text: &str) -> Answer<Vec<f32>> {
-        match &self.text {
-            Some(tower) => tower.embed(text).map_err(thrown),
-            None if self.has_text => Err(thrown_with("not_loaded", "the text tower is not loaded")),
-            None => Err(thrown(Error::NoTextTower {
-                model: self.model.name.clone(),
-            })),
+        match self.model.text() {
+            Ok(tower) => tower.embed(text).map_err(thrown),
+            Err(_) if self.has_text => {
+                Err(thrown_with("not_loaded", "the text tower is not loaded"))
+            }
+            Err(error) => Err(thrown(error)),
         }
     }
 
@@ -197,12 +195,9 @@ impl Encoder {
     pub fn info(&self) -> Answer<JsValue> {
         to_js(&Info {
             kernels: Kernels::best().name(),
-            model: self.model.clone(),
+            model: self.about.clone(),
             has_text: self.has_text,
-            report: self
-                .image
-                .as_ref()
-                .map(|tower| format!("{:?}", tower.report())),
+            report: format!("{:?}", self.model.image().report()),
         })
     }
 }

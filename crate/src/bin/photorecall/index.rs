@@ -104,7 +104,7 @@ pub fn add(args: &AddArgs) -> anyhow::Result<Outcome> {
 
 /// `photorecall remove`
 pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
-    let (mut store, mut library) = open_existing(&args.library.library)?;
+    let (store, mut library) = open_existing(&args.library.library)?;
     let mut unknown = Vec::new();
     let mut removed = 0;
     for asked in &args.paths {
@@ -122,7 +122,7 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
     if removed == 0 {
         bail!("no such photo in the library: {}", args.paths.join(", "));
     }
-    commit(&mut store, &mut library)?;
+    commit(&store, &mut library)?;
     println!("removed {removed} photos from the library; the files are where they were");
     for path in &unknown {
         eprintln!("skipped {path}: no such photo in the library");
@@ -136,12 +136,10 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
 
 /// `photorecall compact`
 pub fn compact(args: &LibraryArgs) -> anyhow::Result<Outcome> {
-    let (mut store, mut library) = open_existing(&args.library)?;
+    let (store, mut library) = open_existing(&args.library)?;
     let before = library.stats();
-    if let Some(change) = library.compact()? {
-        store.store(&change)?;
-        library.committed(change.generation);
-    }
+    library.compact();
+    commit(&store, &mut library)?;
     let after = library.stats();
     println!(
         "{} bytes before, {} after; {} photos",
@@ -151,7 +149,9 @@ pub fn compact(args: &LibraryArgs) -> anyhow::Result<Outcome> {
 }
 
 fn open_existing(folder: &Path) -> anyhow::Result<(FileStore, Library)> {
-    let store = FileStore::open_existing(folder)?;
+    // Asked first, so that a mistyped folder is not made.
+    FileStore::read_only(folder)?;
+    let store = FileStore::open(folder)?;
     let opened = store
         .load()?
         .with_context(|| format!("no library in {}", folder.display()))?;
@@ -159,8 +159,8 @@ fn open_existing(folder: &Path) -> anyhow::Result<(FileStore, Library)> {
     Ok((store, opened.library))
 }
 
-fn commit(store: &mut FileStore, library: &mut Library) -> anyhow::Result<()> {
-    if let Some(change) = library.commit()? {
+fn commit(store: &FileStore, library: &mut Library) -> anyhow::Result<()> {
+    if let Some(change) = library.commit() {
         store.store(&change)?;
         library.committed(change.generation);
     }
@@ -272,7 +272,7 @@ impl Session {
             known: &known,
             trim: self.source.trim_borders,
         };
-        let (store, library) = (&mut self.store, &mut self.library);
+        let (store, library) = (&self.store, &mut self.library);
         std::thread::scope(|scope| {
             let pool = &pool;
             scope.spawn(move || {
@@ -297,7 +297,7 @@ impl Session {
             }
         }
         bar.finish_and_clear();
-        commit(&mut self.store, &mut self.library)
+        commit(&self.store, &mut self.library)
     }
 }
 
@@ -370,7 +370,7 @@ pub fn embed(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<((u32, u
 /// The one writer: takes what the workers send, commits every so often.
 fn write(
     receive: Receiver<(Candidate, anyhow::Result<Read>)>,
-    store: &mut FileStore,
+    store: &FileStore,
     library: &mut Library,
     gone: &mut HashMap<String, Vec<String>>,
     summary: &mut Summary,

@@ -68,8 +68,8 @@ fn print(
             serde_json::to_string(&found.iter().map(as_json).collect::<Vec<_>>())?
         );
     } else {
-        for Found { path, score, .. } in &found {
-            println!("{score:.4}  {path}");
+        for Found { score, photo } in &found {
+            println!("{score:.4}  {}", photo.path);
         }
     }
     Ok(Outcome::Done)
@@ -78,7 +78,7 @@ fn print(
 fn as_json(found: &Found) -> serde_json::Value {
     let photo = &found.photo;
     serde_json::json!({
-        "path": found.path,
+        "path": photo.path,
         "score": found.score,
         "bytes": photo.bytes,
         "width": photo.width,

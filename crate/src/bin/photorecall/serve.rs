@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow, bail};
 use percent_encoding::percent_decode_str;
 use photorecall::image::{self, Limits};
 use photorecall::library::Library;
-use photorecall::store::files::FileStore;
+use photorecall::store::files::{FileStore, MANIFEST, is_segment};
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::args::ServeArgs;
@@ -136,7 +136,7 @@ fn page(site: &Site, request: &Request) -> anyhow::Result<Page> {
     let path = path.trim_start_matches('/');
     match path.split_once('/') {
         None if path == "library.json" => Ok((site.about()?, "application/json".into())),
-        Some(("library", name)) => file(&site.folder, name),
+        Some(("library", name)) if is_library_file(name) => file(&site.folder, name),
         Some(("model", name)) => Ok((
             model::read_file(&site.model, plain_name(name)?)?,
             "application/octet-stream".into(),
@@ -184,6 +184,11 @@ fn percent_decode(path: &str) -> anyhow::Result<String> {
         .decode_utf8()
         .context("the address is not valid UTF-8")?;
     Ok(text.into_owned())
+}
+
+/// The library's own files; the note of where its photos lie on this machine is not among them.
+fn is_library_file(name: &str) -> bool {
+    name == MANIFEST || is_segment(name)
 }
 
 fn plain_name(name: &str) -> anyhow::Result<&str> {

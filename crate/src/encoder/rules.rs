@@ -1,0 +1,377 @@
+//! Patterns of tract's decluttered graphs, and the operators of ours that take their place. What no
+//! rule matches still runs, on tract; [`apply`] counts what was matched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::model::Rewriter;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{Add, Mul};
+use tract_onnx::tract_core::ops::nn::{Sigmoid, Softmax};
+
+use super::ops::{FusedAttention, QLinear, QuickGelu, Table};
+use crate::kernels::{AttentionShape, Kernels};
+
+/// Smaller matrices gain nothing from int8.
+const MIN_K: usize = 64;
+const MIN_N: usize = 16;
+
+type Patch = TractResult<Option<TypedModelPatch>>;
+
+/// Applies all rules; tells how many nodes of each kind came of it.
+pub(super) fn apply(
+    mut model: TypedModel,
+    kernels: &'static Kernels,
+) -> TractResult<(TypedModel, BTreeMap<&'static str, usize>)> {
+    Rewriter::default()
+        .with_rule_for::<EinSum>("qlinear", qlinear)
+        .with_rule_for::<ElementWiseOp>("quick_gelu", quick_gelu)
+        .with_rule_for::<Softmax>("attention", attention)
+        .rewrite(&Table(kernels), &mut model)?;
+    let mut counts = BTreeMap::new();
+    for name in ["QLinear", "FusedAttention", "QuickGelu"] {
+        let count = model
+            .nodes()
+            .iter()
+            .filter(|node| node.op.name() == name)
+            .count();
+        counts.insert(name, count);
+    }
+    Ok((model, counts))
+}
+
+/// The constant of an outlet, if it is one.
+fn constant(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+    model.outlet_fact(outlet).ok()?.konst.clone()
+}
+
+fn concrete(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+    model
+        .outlet_fact(outlet)
+        .ok()?
+        .shape
+        .as_concrete()
+        .map(Into::into)
+}
+
+fn f32_values(tensor: &Tensor) -> TractResult<Vec<f32>> {
+    Ok(tensor
+        .to_plain_array_view::<f32>()?
+        .iter()
+        .copied()
+        .collect())
+}
+
+/// How the axes of an EinSum with one constant operand make it a linear layer.
+struct Linear {
+    /// Which input is the activations.
+    input: usize,
+    /// The weights' axes, in the order that makes them `[k, n]`.
+    order: Vec<usize>,
+    rows: usize,
+    k: usize,
+    n: usize,
+}
+
+/// Recognises `[…, m, k] · [k, n]`: the summed axes are the activations' last ones, the weights' one
+/// free axis is the output's last, and the others keep their order.
+fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) -> Option<Linear> {
+    let x_at = 1 - w_at;
+    let (mut summed, mut free) = (Vec::new(), None);
+    for axis in op.axes.iter_all_axes() {
+        let place = |slots: &TVec<usize>| slots.first().copied();
+        let (in_w, in_x, in_out) = (
+            place(&axis.inputs[w_at]),
+            place(&axis.inputs[x_at]),
+            place(&axis.outputs[0]),
+        );
+        match (in_w, in_x, in_out) {
+            (Some(at), ..) if w[at] == 1 => {}
+            (Some(at), Some(in_x), None) => summed.push((in_x, at)),
+            (Some(at), None, Some(in_out)) if free.is_none() => free = Some((at, in_out)),
+            (Some(_), ..) => return None,
+            (None, ..) => {}
+        }
+    }
+    summed.sort_unstable();
+    let ((free, free_out), first) = (free?, x.len().checked_sub(summed.len())?);
+    let in_line = summed
+        .iter()
+        .enumerate()
+        .all(|(i, (in_x, _))| *in_x == first + i);
+    if summed.is_empty() || !in_line || free_out + 1 != out.len() {
+        return None;
+    }
+    let leading = |of_out: bool| -> Vec<char> {
+        let mut axes: Vec<(usize, char)> = op
+            .axes
+            .iter_all_axes()
+            .filter_map(|axis| {
+                let at = *(if of_out {
+                    &axis.outputs[0]
+                } else {
+                    &axis.inputs[x_at]
+                })
+                .first()?;
+                let counts = if of_out {
+                    at != free_out && out[at] > 1
+                } else {
+                    at < first && x[at] > 1
+                };
+                counts.then_some((at, axis.repr))
+            })
+            .collect();
+        axes.sort_unstable();
+        axes.into_iter().map(|(_, repr)| repr).collect()
+    };
+    if leading(true) != leading(false) {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..w.len())
+        .filter(|at| *at != free && !summed.iter().any(|(_, in_w)| in_w == at))
+        .collect();
+    order.extend(summed.iter().map(|(_, at)| *at));
+    order.push(free);
+    let k = summed.iter().map(|(_, at)| w[*at]).product();
+    Some(Linear {
+        input: x_at,
+        order,
+        rows: x[..first].iter().product(),
+        k,
+        n: w[free],
+    })
+}
+
+/// A bias that is added right after: its values and the node that adds it.
+fn bias_after<'m>(
+    model: &'m TypedModel,
+    node: &'m TypedNode,
+    n: usize,
+) -> TractResult<Option<(Vec<f32>, &'m TypedNode)>> {
+    let Some(next) = model.single_succ(node.id)? else {
+        return Ok(None);
+    };
+    if !next
+        .op_as::<TypedBinOp>()
+        .is_some_and(|op| op.0.is::<Add>())
+    {
+        return Ok(None);
+    }
+    let Some(other) = next.inputs.iter().find(|input| input.node != node.id) else {
+        return Ok(None);
+    };
+    let Some(bias) = constant(model, *other) else {
+        return Ok(None);
+    };
+    let same_shape = next.outputs[0].fact.shape == node.outputs[0].fact.shape;
+    let fits = bias.len() == n
+        && bias.shape().last() == Some(&n)
+        && bias.datum_type() == f32::datum_type();
+    if !(same_shape && fits) {
+        return Ok(None);
+    }
+    Ok(Some((f32_values(&bias)?, next)))
+}
+
+/// Symmetric int8 a column of `[k, n]`: q and the columns' scales. Weights that were dequantised from
+/// int8 with the largest magnitude at 127 come out as they were.
+fn quantise(w: &[f32], n: usize) -> (Vec<i8>, Vec<f32>) {
+    let mut scale = vec![0f32; n];
+    for row in w.chunks_exact(n) {
+        scale
+            .iter_mut()
+            .zip(row)
+            .for_each(|(most, x)| *most = most.max(x.abs()));
+    }
+    scale.iter_mut().for_each(|most| *most /= 127.0);
+    let code = |(x, scale): (&f32, &f32)| {
+        if *scale > 0.0 {
+            (x / scale).round_ties_even() as i8
+        } else {
+            0
+        }
+    };
+    let q = w
+        .chunks_exact(n)
+        .flat_map(|row| row.iter().zip(&scale).map(code))
+        .collect();
+    (q, scale)
+}
+
+/// EinSum with constant weights, and the bias after it → [`QLinear`].
+fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: &EinSum) -> Patch {
+    if op.q_params.is_some() || node.inputs.len() != 2 {
+        return Ok(None);
+    }
+    let found = (0..2).find_map(|at| Some((at, constant(model, node.inputs[at])?)));
+    let Some((w_at, weights)) = found else {
+        return Ok(None);
+    };
+    let x_fact = model.outlet_fact(node.inputs[1 - w_at])?;
+    if weights.datum_type() != f32::datum_type() || x_fact.datum_type != f32::datum_type() {
+        return Ok(None);
+    }
+    let shapes = x_fact
+        .shape
+        .as_concrete()
+        .zip(node.outputs[0].fact.shape.as_concrete());
+    let Some((x, out)) = shapes else {
+        return Ok(None);
+    };
+    let Some(linear) = as_linear(op, x, weights.shape(), out, w_at) else {
+        return Ok(None);
+    };
+    let Linear {
+        input,
+        order,
+        rows,
+        k,
+        n,
+    } = linear;
+    // One row, a projection say, is over before its activations are quantised.
+    if k < MIN_K || n < MIN_N || rows < 2 {
+        return Ok(None);
+    }
+    let w: Vec<f32> = weights
+        .to_plain_array_view::<f32>()?
+        .permuted_axes(order)
+        .iter()
+        .copied()
+        .collect();
+    let bias = bias_after(model, node, n)?;
+    let (q, scale) = quantise(&w, n);
+    let packed = table.0.pack_i8(
+        &q,
+        k,
+        n,
+        &scale,
+        bias.as_ref().map(|(bias, _)| bias.as_slice()),
+    );
+    let last = bias.map_or(node.id, |(_, next)| next.id);
+    let mut patch = TypedModelPatch::default();
+    let x = patch.tap_model(model, node.inputs[input])?;
+    let op = QLinear {
+        weights: Arc::new(packed),
+        shape: out.into(),
+        rows,
+        table: *table,
+    };
+    let wired = patch.wire_node(format!("{name}.qlinear"), op, &[x])?;
+    patch.shunt_outside(model, last.into(), wired[0])?;
+    Ok(Some(patch))
+}
+
+/// The variable and the constant operand of a binary operator.
+fn with_constant<'m>(
+    model: &'m TypedModel,
+    node: &'m TypedNode,
+) -> Option<(&'m TypedBinOp, OutletId, Arc<Tensor>)> {
+    let op = node.op_as::<TypedBinOp>()?;
+    let (at, constant) =
+        (0..2).find_map(|at| Some((at, constant(model, *node.inputs.get(at)?)?)))?;
+    Some((op, node.inputs[1 - at], constant))
+}
+
+/// Mul(x, Sigmoid(Mul(x, 1.702))) → [`QuickGelu`].
+fn quick_gelu(
+    table: &Table,
+    model: &TypedModel,
+    node: &TypedNode,
+    name: &str,
+    op: &ElementWiseOp,
+) -> Patch {
+    if !op.0.is::<Sigmoid>() {
+        return Ok(None);
+    }
+    let scaled = model.node(node.inputs[0].node);
+    let Some((inner, x, factor)) = with_constant(model, scaled) else {
+        return Ok(None);
+    };
+    let Some(outer) = model.single_succ(node.id)? else {
+        return Ok(None);
+    };
+    let products = inner.0.is::<Mul>()
+        && outer
+            .op_as::<TypedBinOp>()
+            .is_some_and(|op| op.0.is::<Mul>());
+    if !products || !outer.inputs.contains(&x) || factor.len() != 1 {
+        return Ok(None);
+    }
+    let factor = f32_values(&*factor.cast_to::<f32>()?)?[0];
+    if (factor - 1.702).abs() > 1e-4 || model.outlet_fact(x)?.datum_type != f32::datum_type() {
+        return Ok(None);
+    }
+    let mut patch = TypedModelPatch::default();
+    let x = patch.tap_model(model, x)?;
+    let wired = patch.wire_node(
+        format!("{name}.quick_gelu"),
+        QuickGelu { table: *table },
+        &[x],
+    )?;
+    patch.shunt_outside(model, outer.id.into(), wired[0])?;
+    Ok(Some(patch))
+}
+
+/// EinSum(q, k), scale, constant mask, Softmax, EinSum(·, v) → [`FusedAttention`].
+fn attention(
+    table: &Table,
+    model: &TypedModel,
+    node: &TypedNode,
+    name: &str,
+    op: &Softmax,
+) -> Patch {
+    if op.axes.as_slice() != [2] {
+        return Ok(None);
+    }
+    let (mut at, mut mask, mut scale) = (model.node(node.inputs[0].node), None, 1.0);
+    if let Some((op, x, added)) = with_constant(model, at).filter(|(op, ..)| op.0.is::<Add>()) {
+        let tokens = concrete(model, node.inputs[0]).and_then(|shape| shape.last().copied());
+        if !op.0.is::<Add>() || Some(added.len()) != tokens.map(|t| t * t) {
+            return Ok(None);
+        }
+        (at, mask) = (model.node(x.node), Some(added));
+    }
+    if let Some((_, x, factor)) =
+        with_constant(model, at).filter(|(op, _, c)| op.0.is::<Mul>() && c.len() == 1)
+    {
+        scale = f32_values(&*factor.cast_to::<f32>()?)?[0];
+        at = model.node(x.node);
+    }
+    let is = |node: &TypedNode, axes: &str| {
+        node.op_as::<EinSum>()
+            .is_some_and(|op| op.axes.to_string() == axes)
+    };
+    let Some(mixed) = model.single_succ(node.id)? else {
+        return Ok(None);
+    };
+    if !is(at, "mbk,nbk->bmn") || !is(mixed, "bmk,kbn->mbn") {
+        return Ok(None);
+    }
+    let Some(&[t, heads, d]) = concrete(model, at.inputs[0]).as_deref() else {
+        return Ok(None);
+    };
+    let inputs = [at.inputs[0], at.inputs[1], mixed.inputs[1]];
+    let same = inputs
+        .iter()
+        .all(|input| concrete(model, *input).as_deref() == Some(&[t, heads, d]));
+    if !same
+        || mask
+            .as_ref()
+            .is_some_and(|mask| mask.datum_type() != f32::datum_type())
+    {
+        return Ok(None);
+    }
+    let mut patch = TypedModelPatch::default();
+    let taps = patch.taps(model, &inputs)?;
+    let op = FusedAttention {
+        shape: AttentionShape { t, heads, d, scale },
+        mask,
+        table: *table,
+    };
+    let wired = patch.wire_node(format!("{name}.attention"), op, &taps)?;
+    patch.shunt_outside(model, mixed.id.into(), wired[0])?;
+    Ok(Some(patch))
+}

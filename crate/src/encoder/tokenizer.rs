@@ -1,0 +1,132 @@
+//! Words → ids: CLIP's byte-pair encoding, by `instant-clip-tokenizer`.
+
+use instant_clip_tokenizer::{Token, Tokenizer as Bpe};
+
+use super::TokenizerEntry;
+use crate::error::{Error, Result};
+
+/// Turns a text into a fixed number of ids: start, tokens, end, padding.
+pub struct Tokenizer {
+    bpe: Bpe,
+    context_length: usize,
+    pad_id: i64,
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Tokenizer({} ids, padded with {})",
+            self.context_length, self.pad_id
+        )
+    }
+}
+
+impl Tokenizer {
+    /// From the merges in CLIP's own format: a header line, then one merge a line.
+    ///
+    /// # Errors
+    /// [`Error::Vocabulary`] when the merges are broken or too few.
+    pub fn new(
+        entry: &TokenizerEntry,
+        merges: &[u8],
+        context_length: usize,
+        pad_id: i64,
+    ) -> Result<Self> {
+        let broken = |source| Error::Vocabulary {
+            file: entry.file.clone(),
+            source,
+        };
+        let bpe = Bpe::with_vocabulary(merges, entry.vocab_size).map_err(broken)?;
+        if bpe.end_of_text().to_u16() != entry.vocab_size - 1 {
+            let short = format!(
+                "{} ids, the manifest says {}",
+                bpe.end_of_text().to_u16() + 1,
+                entry.vocab_size
+            );
+            return Err(broken(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                short,
+            )));
+        }
+        Ok(Self {
+            bpe,
+            context_length,
+            pad_id,
+        })
+    }
+
+    /// `[context_length]` ids. A longer text is cut; the end stays.
+    pub fn ids(&self, text: &str) -> Vec<i64> {
+        let mut tokens = vec![self.bpe.start_of_text()];
+        self.bpe
+            .encode(&clean(text, 4 * self.context_length), &mut tokens);
+        tokens.truncate(self.context_length - 1);
+        tokens.push(self.bpe.end_of_text());
+        let ids = tokens
+            .into_iter()
+            .map(|token: Token| i64::from(token.to_u16()));
+        let mut ids: Vec<i64> = ids.collect();
+        ids.resize(self.context_length, self.pad_id);
+        ids
+    }
+}
+
+/// The first words only, since a token is at least a character and the rest is cut anyway: encoding is
+/// quadratic in a word's length, and a text is somebody's input. The special tokens' names are taken
+/// apart, so that a text cannot end itself.
+fn clean(text: &str, most_words: usize) -> String {
+    const LONGEST_WORD: usize = 256;
+    let words = text.split_whitespace().take(most_words).map(|word| {
+        let end = word
+            .char_indices()
+            .nth(LONGEST_WORD)
+            .map_or(word.len(), |(at, _)| at);
+        &word[..end]
+    });
+    words
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("<start_of_text>", "start of text")
+        .replace("<end_of_text>", "end of text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokenizer(merges: &str, vocab_size: u16) -> Result<Tokenizer> {
+        let entry = TokenizerEntry {
+            kind: "clip-bpe".into(),
+            vocab_size,
+            file: "merges.txt".into(),
+        };
+        Tokenizer::new(&entry, merges.as_bytes(), 6, 999)
+    }
+
+    #[test]
+    fn starts_ends_cuts_and_pads() {
+        let tokenizer = tokenizer("#version\nc a\nca t</w>\n", 516).expect("sound");
+        assert_eq!(tokenizer.ids("Cat"), [514, 513, 515, 999, 999, 999]);
+        assert_eq!(tokenizer.ids(""), [514, 515, 999, 999, 999, 999]);
+        assert_eq!(
+            tokenizer.ids("cat cat cat cat cat cat"),
+            [514, 513, 513, 513, 513, 515]
+        );
+        assert_eq!(tokenizer.ids(&"x".repeat(100_000)).len(), 6);
+    }
+
+    #[test]
+    fn broken_merges_are_refused() {
+        for (merges, size) in [
+            ("#version\nc a\n", 516),
+            ("#version\nonly-one\n", 515),
+            ("", 516),
+        ] {
+            assert_eq!(
+                tokenizer(merges, size).expect_err("broken").code(),
+                "vocabulary"
+            );
+        }
+    }
+}

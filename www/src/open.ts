@@ -1,0 +1,38 @@
+/** Opening the library: this browser's own, or one that the server or the address names. */
+import { Library, type LoadProgress } from 'photorecall';
+
+/** What `photorecall serve` tells at library.json; a static host has an empty one. */
+interface Served {
+  library?: string;
+  model?: string;
+  photos?: string;
+  thumbs?: string;
+}
+
+const MODEL = 'models/photorecall-s/';
+
+/** Opens what is to be opened here. */
+export async function openLibrary(onLoad: (progress: LoadProgress) => void): Promise<Library> {
+  const named = new URLSearchParams(location.search).get('library');
+  const about = new URL(named ? `${named.replace(/\/?$/, '/')}../library.json` : 'library.json', document.baseURI);
+  const served = await readServed(about);
+  if (!named && !served.library) return Library.open({ modelUrl: MODEL, onLoad });
+  const at = (part: string | undefined): URL | undefined => (part === undefined ? undefined : new URL(part, about));
+  const [photosUrl, thumbnailsUrl] = [at(served.photos), at(served.thumbs)];
+  return Library.openUrl(named ?? new URL(served.library ?? '', about), {
+    modelUrl: at(served.model) ?? MODEL,
+    onLoad,
+    ...(photosUrl && { photosUrl }),
+    ...(thumbnailsUrl && { thumbnailsUrl }),
+  });
+}
+
+/** Empty where nothing is served. */
+async function readServed(about: URL): Promise<Served> {
+  try {
+    const response = await fetch(about);
+    return response.ok ? ((await response.json()) as Served) : {};
+  } catch {
+    return {};
+  }
+}
