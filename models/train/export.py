@@ -1,8 +1,8 @@
 """Stage 5: both towers as ONNX with int8 weights, and their manifest.
 
-    python export.py OUT MODEL [--version 0.1.0] [--untrained]
+    python export.py OUT MODEL [--version 0.1.0] [--untrained] --merges FILE
 
-OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx` and `manifest.json`.
+OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx`, `merges.txt` and `manifest.json`.
 Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row, for the embedding),
 followed by DequantizeLinear; activations stay f32. Each graph is checked against its PyTorch tower.
 """
@@ -154,13 +154,13 @@ def examples(out, count):
 def manifest(folder, version):
     files = {name: {"bytes": (folder / name).stat().st_size,
                     "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
-             for name in ("image.onnx", "text.onnx")}
+             for name in ("image.onnx", "text.onnx", "merges.txt")}
     return {
         "format": 1, "name": "photorecall-s", "version": version, "license": "MIT OR Apache-2.0", "dim": DIM,
         "image": {"file": "image.onnx", "input": "pixel_values", "output": "image_embeds", "size": SIZE,
                   "resize": {"filter": "bicubic", "mode": "crop"}, "mean": list(MEAN), "std": list(STD)},
         "text": {"file": "text.onnx", "input": "input_ids", "output": "text_embeds", "context_length": CONTEXT,
-                 "tokenizer": {"kind": "clip-bpe", "vocab_size": VOCABULARY}, "pad_id": VOCABULARY},
+                 "tokenizer": {"kind": "clip-bpe", "vocab_size": VOCABULARY, "file": "merges.txt"}, "pad_id": VOCABULARY},
         "files": files,
     }
 
@@ -169,9 +169,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--merges", type=pathlib.Path, required=True, help="CLIP's merges; the first ones are taken")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--untrained", action="store_true", help="random weights where there are none")
-    parser.add_argument("--trunk", default="mobilenetv4_conv_small")
+    parser.add_argument("--trunk", default="resnet")
     args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -185,6 +186,9 @@ def main():
     worst = min(write(image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"),
                 write(text, sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
     assert worst >= LEAST_COSINE, worst
+    # A header line, then one merge for each id that is neither a byte nor special.
+    lines = args.merges.read_text(encoding="utf-8").split("\n")[:VOCABULARY - 514 + 1]
+    (args.model / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (args.model / "manifest.json").write_text(json.dumps(manifest(args.model, args.version), indent=1) + "\n")
 
 

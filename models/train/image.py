@@ -1,19 +1,22 @@
 """Stage 4: the image tower.
 
     python image.py OUT [--minutes M] [--side 128]
+    torchrun --nproc-per-node 2 image.py OUT --threads 1
 
 Three lessons a batch, each where the photo has what it needs:
 - the teacher's soft predictions: the tower's similarity to the 1,000 label embeddings, at a learned
   temperature, against the teacher's ten likeliest classes (ConSE's idea, Norouzi et al. 2014, learned);
 - the cosine to the mean of those label embeddings, weighted by the predictions;
 - its own words: contrastive against the batch's label sentences or captions (InfoNCE).
-Small pictures first: most of what is learned early does not need the pixels. Ends with an exponential moving average of the weights.
-Resumes from `image.pt` when it is there.
+Small pictures first: most of what is learned early does not need the pixels. What is exported is an
+exponential moving average of the weights. Resumes from `image.pt` when it is there.
 """
 import argparse
 import json
+import os
 import pathlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -29,7 +32,7 @@ WEIGHTS = {"tiny": 0.35, "pacs": 0.5, "samples": 4, "flickr": 4}
 class Photos:
     """Random batches with augmentation, on uint8 arrays in memory-mapped order."""
 
-    def __init__(self, out, side, seed):
+    def __init__(self, out, seed):
         self.pixels = np.load(out / "photos.npy", mmap_mode="r")
         self.rows = json.load(open(out / "photos.json"))
         teacher = np.load(out / "teacher.npz")
@@ -40,26 +43,38 @@ class Photos:
         at = {text: i for i, text in enumerate(words)}
         self.words = torch.tensor(space["vectors"].astype(np.float32))
         self.texts = [[at[t.strip()] for t in row["texts"] if t.strip() in at] for row in self.rows]
+        self.teach_by_words()
         weight = np.array([0 if row["validation"] else WEIGHTS.get(row["source"], 1) for row in self.rows], float)
         usable = np.array([bool(t) for t in self.texts]) | (self.probabilities.sum((1, 2)) > 0)
         self.steps = np.cumsum(weight * usable) / (weight * usable).sum()
-        self.side, self.random = side, np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
 
-    def crop(self, pixels, flip):
-        """A random part, 35 to 100 % of the area, sides between 3:4 and 4:3; uint8 [side, side, 3]."""
+    def teach_by_words(self):
+        """Rows that the teacher was not asked about: the labels nearest to their words stand in for it."""
+        words = {row[0] for row in self.texts if row}
+        near = {}
+        for word in words:
+            p, classes = (self.words[word] @ self.labels.T * 30).softmax(0).topk(self.classes.shape[2])
+            near[word] = classes.numpy() + 1, p.numpy()
+        for i in np.nonzero(self.probabilities.sum((1, 2)) == 0)[0]:
+            if self.texts[i]:
+                self.classes[i], self.probabilities[i] = near[self.texts[i][0]]
+
+    def crop(self, pixels, side, flip):
+        """A random part, 40 to 100 % of the area, sides between 3:4 and 4:3; uint8 [side, side, 3]."""
         full, random = pixels.shape[0], self.random
-        edge, aspect = full * np.sqrt(random.uniform(0.35, 1)), np.exp(random.uniform(-0.14, 0.14))
+        edge, aspect = full * np.sqrt(random.uniform(0.4, 1)), np.exp(random.uniform(-0.14, 0.14))
         h, w = min(full, int(edge * aspect)), min(full, int(edge / aspect))
         y, x = random.integers(0, full - h + 1), random.integers(0, full - w + 1)
         # Pillow's resize works on bytes: several times faster than one on floats.
-        part = Image.fromarray(pixels).resize((self.side, self.side), Image.BILINEAR, box=(x, y, x + w, y + h))
+        part = Image.fromarray(pixels).resize((side, side), Image.BILINEAR, box=(x, y, x + w, y + h))
         part = np.asarray(part)
         return part[:, ::-1] if flip else part
 
-    def batch(self, size):
+    def batch(self, size, side):
         rows = np.sort(np.searchsorted(self.steps, self.random.random(size)).clip(max=len(self.rows) - 1))
         views = self.random.integers(0, 2, size)
-        x = np.stack([self.crop(self.pixels[r], v) for r, v in zip(rows, views)])
+        x = np.stack([self.crop(self.pixels[r], side, v) for r, v in zip(rows, views)])
         x = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
         gain = torch.tensor(self.random.uniform(0.75, 1.25, (size, 3, 1, 1)), dtype=torch.float32)
         grey = torch.tensor(self.random.random((size, 1, 1, 1)) < 0.08)
@@ -96,6 +111,28 @@ def lessons(out, photos, classes, probabilities, text, temperature):
     return loss
 
 
+class Peers:
+    """The other training processes (under `torchrun`), one thread each: on cores that others use too
+    they lose less to waiting than threads of one process do."""
+
+    def __init__(self):
+        self.count, self.rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+        if self.count > 1:
+            torch.distributed.init_process_group("gloo")
+
+    def average(self, parameters, done):
+        """Gradients become their means over all processes; so does `done`, that all stop together."""
+        if self.count == 1:
+            return done
+        grads = [p.grad for p in parameters]
+        flat = torch.cat([torch.tensor([float(done)]), *(g.reshape(-1) for g in grads)])
+        torch.distributed.all_reduce(flat)
+        flat /= self.count
+        for grad, mean in zip(grads, flat[1:].split([g.numel() for g in grads])):
+            grad.copy_(mean.view_as(grad))
+        return float(flat[0])
+
+
 def side_at(done, side):
     """Half the side for the first half of the time, three quarters up to 85 % of it, then all of it."""
     return side // 2 if done < 0.5 else side * 3 // 4 if done < 0.85 else side
@@ -103,6 +140,7 @@ def side_at(done, side):
 
 def train(args):
     torch.manual_seed(args.seed)
+    peers = Peers()
     tower, average = ImageTower(args.trunk), ImageTower(args.trunk)
     temperature = torch.nn.Parameter(torch.tensor(2.7))
     step, path = 0, args.out / "image.pt"
@@ -114,18 +152,23 @@ def train(args):
     else:
         average.load_state_dict(tower.state_dict())
     tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
-    photos = Photos(args.out, args.side, args.seed + step)
-    optimiser = torch.optim.AdamW([*tower.parameters(), temperature], lr=args.rate, weight_decay=0.05)
+    photos = Photos(args.out, args.seed + step + 7919 * peers.rank)
+    learned = [*tower.parameters(), temperature]
+    optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
-    while (done := (time.time() - started) / (60 * args.minutes)) < 1:
+    loader = ThreadPoolExecutor(1)  # one thread: the order of random numbers stays the seed's
+    coming = loader.submit(photos.batch, args.batch, side_at(0, args.side))
+    done = 0
+    while done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1, (step - first + 1) / 200) * max(0.01, (1 + np.cos(np.pi * done)) / 2)
-        photos.side = side_at(done, args.side)
-        x, classes, probabilities, text = photos.batch(args.batch)
+            group["lr"] = args.rate * min(1, (step - first + 1) / 100) * max(0.01, (1 + np.cos(np.pi * done)) / 2)
+        x, classes, probabilities, text = coming.result()
+        coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
         out = tower(x.contiguous(memory_format=torch.channels_last))
         loss = lessons(out, photos, classes, probabilities, text, temperature)
         optimiser.zero_grad()
         loss.backward()
+        done = peers.average(learned, (time.time() - started) / (60 * args.minutes))
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
         optimiser.step()
         temperature.data.clamp_(max=4.6)
@@ -133,14 +176,15 @@ def train(args):
         with torch.no_grad():
             for a, b in zip(average.state_dict().values(), tower.state_dict().values()):
                 a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
-        step, seen = step + 1, seen + args.batch
-        if step % 50 == 0:
+        step, seen = step + 1, seen + args.batch * peers.count
+        if step % 100 == 0 and peers.rank == 0:
             rate = seen / (time.time() - started)
             print(f"step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, {rate:.0f} photos/s", flush=True)
-        if time.time() - saved_at > 120:
+        if time.time() - saved_at > 120 and peers.rank == 0:
             save(path, tower, average, temperature, step)
             saved_at = time.time()
-    save(path, tower, average, temperature, step)
+    if peers.rank == 0:
+        save(path, tower, average, temperature, step)
 
 
 def save(path, tower, average, temperature, step):
@@ -154,9 +198,9 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--trunk", default="mobilenetv4_conv_small")
+    parser.add_argument("--trunk", default="resnet")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

@@ -128,7 +128,7 @@ def fit_table(ids, targets, ridge=0.03, rounds=40):
 
 
 def begin(tower, ids, targets):
-    """The table in the tower, scaled so that its projection starts as a multiple of the identity."""
+    """The fitted table, scaled to what the layers expect, under a projection that starts as the identity."""
     table = fit_table(ids, targets)
     scale = 0.3 / np.sqrt((table[np.abs(table).sum(1) > 0] ** 2).mean())
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """The two towers.
 
 text   [1, 32] ids ─ embedding ─ 2 transformer layers ─ masked mean ─ linear ─ [1, 256]
-image  [1, 3, 160, 160] ─ MobileNetV4-conv-small ─ pool ─ linear ─ [1, 256]
+image  [1, 3, 160, 160] ─ small ResNet ─ pool ─ linear ─ [1, 256]
 """
 import timm
 import torch
@@ -67,11 +67,41 @@ class TextTower(nn.Module):
         return normalise(self.project(x.sum(1) / real.sum(1, keepdim=True)))
 
 
-class ImageTower(nn.Module):
-    def __init__(self, trunk="mobilenetv4_conv_small"):
+class Block(nn.Module):
+    """Basic residual block (He et al. 2016), with the averaging shortcut of ResNet-D."""
+
+    def __init__(self, before, width, stride):
         super().__init__()
-        self.trunk = timm.create_model(trunk, pretrained=False, num_classes=0)
-        self.project = nn.Linear(self.trunk.head_hidden_size or self.trunk.num_features, DIM)
+        self.first = nn.Sequential(nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+        self.shortcut = nn.Identity() if stride == 1 else nn.Sequential(
+            nn.AvgPool2d(stride), nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        return torch.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+def resnet(stem=24, widths=(32, 64, 128, 240)):
+    """Dense convolutions: on a processor without a GPU they train faster than depthwise ones of as
+    many parameters. 0.21 GMAC at 160 px."""
+    layers, before = [nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()], stem
+    for width in widths:
+        layers += [Block(before, width, 2), Block(width, width, 1)]
+        before = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), before
+
+
+class ImageTower(nn.Module):
+    """`trunk` is "resnet" or a name of timm's; never with pretrained weights."""
+
+    def __init__(self, trunk="resnet"):
+        super().__init__()
+        if trunk == "resnet":
+            self.trunk, width = resnet()
+        else:
+            self.trunk = timm.create_model(trunk, pretrained=False, num_classes=0)
+            width = self.trunk.head_hidden_size or self.trunk.num_features
+        self.project = nn.Linear(width, DIM)
 
     def forward(self, x):
         return normalise(self.project(self.trunk(x)))

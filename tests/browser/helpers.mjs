@@ -1,0 +1,153 @@
+// What every browser test needs: the site on loopback, Chromium, photos, and a watch over requests.
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const { chromium } = createRequire(join(root, 'crate/npm/package.json'))('playwright-core');
+
+export const site = process.env.PHOTORECALL_SITE ?? join(root, 'target/www');
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
+};
+
+/** A static host, as plain as they come: no header that only some hosts send. */
+export async function serveSite(folder = site) {
+  if (!existsSync(join(folder, 'index.html'))) throw new Error(`no site in ${folder}: run cargo xtask build-web`);
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname));
+    const file = join(folder, path.endsWith('/') ? `${path}index.html` : path);
+    try {
+      if (!statSync(file).isFile()) throw new Error('a folder');
+      response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
+      response.end(readFileSync(file));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/** A fresh visitor: requests to other hosts and errors of the page are written down. */
+export async function visitor(browser, url, options = {}) {
+  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
+  const strangers = [];
+  const errors = [];
+  context.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol.startsWith('http') && origin !== new URL(url).origin) strangers.push(request.url());
+  });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  // Headless browsers have no folder dialog: the page's other way is taken.
+  await page.addInitScript(() => delete window.showDirectoryPicker);
+  await page.goto(url);
+  return { context, page, strangers, errors };
+}
+
+/** Pictures that differ in colour and shape, drawn by the browser: name and bytes of each. */
+export async function drawPhotos(page, count, type = 'image/jpeg') {
+  const drawn = await page.evaluate(
+    async ([count, type]) => {
+      const pictures = [];
+      for (let i = 0; i < count; i++) {
+        const canvas = new OffscreenCanvas(320 + 40 * (i % 5), 300 - 20 * (i % 4));
+        const pen = canvas.getContext('2d');
+        pen.fillStyle = `hsl(${(i * 137) % 360} 60% ${30 + ((i * 29) % 50)}%)`;
+        pen.fillRect(0, 0, canvas.width, canvas.height);
+        pen.fillStyle = `hsl(${(i * 71 + 180) % 360} 80% 60%)`;
+        if (i % 2) pen.fillRect(40 + i * 3, 50, 90 + i * 4, 120);
+        else pen.arc(150, 130, 40 + ((i * 9) % 60), 0, 7), pen.fill();
+        const blob = await canvas.convertToBlob({ type, quality: 0.9 });
+        pictures.push([...new Uint8Array(await blob.arrayBuffer())]);
+      }
+      return pictures;
+    },
+    [count, type],
+  );
+  const ending = type === 'image/png' ? 'png' : 'jpg';
+  return drawn.map((bytes, i) => ({
+    name: `drawn-${String(i).padStart(3, '0')}.${ending}`,
+    mimeType: type,
+    buffer: Buffer.from(bytes),
+  }));
+}
+
+/** Writes files into a new folder called `name`; returns its path, and how to remove it. */
+export function folderOf(name, files) {
+  const temporary = mkdtempSync(join(tmpdir(), 'photorecall-'));
+  const folder = join(temporary, name);
+  for (const file of files) {
+    const path = join(folder, file.name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, file.buffer);
+  }
+  return { folder, remove: () => rmSync(temporary, { recursive: true, force: true }) };
+}
+
+/** Clicks what opens a file dialog, and answers it. */
+export async function choose(page, click, files) {
+  const asked = page.waitForEvent('filechooser');
+  await click();
+  await (await asked).setFiles(files);
+}
+
+/** Waits until the page says that adding is over; returns what it says. */
+export async function added(page, timeout = 120_000) {
+  const said = page.locator('.progress .grow', { hasText: /^(Done|Stopped)/ });
+  await said.waitFor({ timeout });
+  return said.textContent();
+}
+
+/** The paths that the grid shows, in order. */
+export function shown(page) {
+  return page.locator('.tile').evaluateAll((tiles) => tiles.map((tile) => tile.dataset.path));
+}
+
+/** Searches by words; resolves when the results are there. */
+export async function searchWords(page, words) {
+  await page.getByRole('searchbox').fill(words);
+  await page.getByRole('searchbox').press('Enter');
+  await page.locator('.summary', { hasText: words }).waitFor();
+}
+
+/** Real photos of the machine that tests; none where they are not there, which is said. */
+export function realPhotos(most) {
+  const folder = join(root, '../shared/photos/images');
+  if (!existsSync(folder)) {
+    console.log('NOT RUN with real photos: ../shared/photos is not there');
+    return [];
+  }
+  return readdirSync(folder)
+    .sort()
+    .slice(0, most)
+    .map((name) => join(folder, name));
+}

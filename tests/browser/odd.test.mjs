@@ -1,0 +1,42 @@
+// Odd files from the test suites of decoders: each is indexed or refused with a reason, and the library
+// is whole afterwards.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { added, choose, launch, serveSite, visitor } from './helpers.mjs';
+
+const folder = join(dirname(fileURLToPath(import.meta.url)), '../../../shared/odd');
+const skip = existsSync(folder) ? false : '../shared/odd is not there';
+if (skip) console.log(`NOT RUN: ${skip}`);
+
+let browser, host;
+
+before(async () => {
+  [browser, host] = await Promise.all([launch(), serveSite()]);
+});
+after(async () => {
+  await browser?.close();
+  host?.close();
+});
+
+test('odd files are indexed or refused with a reason', { skip, timeout: 600_000 }, async () => {
+  const { page, context, strangers } = await visitor(browser, host.url);
+  await page.getByRole('button', { name: 'Choose a folder' }).waitFor({ timeout: 60_000 });
+  const names = readdirSync(folder, { recursive: true }).filter((name) => statSync(join(folder, name)).isFile());
+  await choose(page, () => page.getByRole('button', { name: 'Choose a folder' }).click(), folder);
+  const said = await added(page, 500_000);
+  const count = Number(/^Done: ([\d,]+) added/.exec(said)[1].replace(',', ''));
+  const skipped = await page.locator('.progress details li').allTextContents();
+  console.log(`${names.length} files: ${count} indexed, ${skipped.length} refused`);
+  assert.ok(count > 0 && skipped.length > 0);
+  for (const line of skipped) {
+    assert.match(line, /^odd\/.+: .{8,}/, 'a reason');
+    assert.doesNotMatch(line, /unreachable|more than 60 s|undefined/, 'a crash or a hang');
+  }
+  await page.reload();
+  await page.locator('.summary', { hasText: /photos/ }).waitFor({ timeout: 60_000 });
+  await context.close();
+  assert.deepEqual(strangers, []);
+});

@@ -1,0 +1,94 @@
+// The package in a browser, by its own interface, and the wasm's kernels.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, serveSite, visitor } from './helpers.mjs';
+
+let browser, host, guest;
+
+before(async () => {
+  [browser, host] = await Promise.all([launch(), serveSite()]);
+  guest = await visitor(browser, host.url);
+});
+after(async () => {
+  await browser?.close();
+  host?.close();
+});
+
+test('the wasm kernels agree with the scalar ones', async () => {
+  const report = await guest.page.evaluate(async () => {
+    const wasm = await import('/photorecall/photorecall.js');
+    await wasm.default();
+    return wasm.kernelsSelfTest();
+  });
+  console.log(`compared: ${report.tables.join(', ')}; not run here: ${report.notRun.join(', ') || 'none'}`);
+  assert.deepEqual(report.mismatches, []);
+  assert.ok(report.tables.includes('simd128'), 'simd128 runs in every browser of today');
+});
+
+test('the package imports without a browser around it', async () => {
+  const { Library } = await import(new URL(`file://${(await import('./helpers.mjs')).site}/photorecall/index.js`));
+  assert.equal(typeof Library.open, 'function');
+});
+
+test('errors have codes, a library is opened once, and it can be destroyed', async () => {
+  const result = await guest.page.evaluate(async () => {
+    const { Library, PhotorecallError } = await import('/photorecall/index.js');
+    const modelUrl = '/models/photorecall-s/';
+    const code = (promise) => promise.then(() => 'none', (e) => (e instanceof PhotorecallError ? e.code : String(e)));
+    const library = await Library.open({ name: 'test', modelUrl, workers: 1 });
+    const seen = [];
+    const text = new File(['no photo'], 'a.jpg');
+    for await (const progress of library.add([text])) seen.push(progress);
+    const codes = {
+      noModel: await code(Library.open({ name: 'other', modelUrl: '/nowhere/' })),
+      locked: await code(Library.open({ name: 'test', modelUrl })),
+      nothing: await code(library.search({})),
+      noPhoto: await code(library.similar('nowhere.jpg')),
+      notAnImage: seen.at(-1).skipped[0]?.code,
+      aborted: await code(library.add([text], { signal: AbortSignal.abort() })),
+    };
+    const { photos, readOnly } = await library.info();
+    await library.destroy();
+    const left = (await indexedDB.databases()).map(({ name }) => name);
+    return { codes, photos, readOnly, left, closed: await code(library.search({ text: 'x' })) };
+  });
+  assert.deepEqual(result.codes, {
+    noModel: 'fetch',
+    locked: 'locked',
+    nothing: 'bad_argument',
+    noPhoto: 'bad_argument',
+    notAnImage: 'not_an_image',
+    aborted: 'aborted',
+  });
+  assert.deepEqual([result.photos, result.readOnly, result.closed], [0, false, 'closed']);
+  assert.equal(result.left.includes('photorecall:test'), false);
+});
+
+test('a rename in a complete folder keeps the vector, what is gone is removed', async () => {
+  const result = await guest.page.evaluate(async () => {
+    const { Library } = await import('/photorecall/index.js');
+    const library = await Library.open({ name: 'renames', modelUrl: '/models/photorecall-s/', workers: 1 });
+    const draw = async (colour) => {
+      const canvas = new OffscreenCanvas(200, 150);
+      const pen = canvas.getContext('2d');
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 200, 150);
+      return new File([await canvas.convertToBlob()], 'x.png', { lastModified: 1_600_000_000_000 });
+    };
+    const [red, blue] = [await draw('red'), await draw('blue')];
+    await library.add([{ path: 'F/red.png', file: red }, { path: 'F/blue.png', file: blue }]);
+    const before = await library.embedImage(red);
+    const again = await library.add([{ path: 'F/new.png', file: red }], { completeFolder: 'F' });
+    const { photos } = await library.list();
+    const [best] = await library.search({ image: red, k: 1 });
+    const thumbnail = await library.thumbnail('F/new.png');
+    const damage = await library.verify();
+    await library.destroy();
+    return { again, paths: photos.map((p) => p.path), score: best.score, size: thumbnail?.size, damage, dim: before.length };
+  });
+  const { renamed, removed, added, unchanged, skipped } = result.again;
+  assert.deepEqual({ renamed, removed, added, unchanged, skipped }, { renamed: 1, removed: 1, added: 0, unchanged: 0, skipped: [] });
+  assert.deepEqual(result.paths, ['F/new.png']);
+  assert.ok(result.score > 0.99 && result.size > 100 && result.dim > 0);
+  assert.deepEqual(result.damage, []);
+});

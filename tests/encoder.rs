@@ -1,0 +1,126 @@
+//! Towers against onnxruntime, the tokenizer against CLIP's own, preprocessing against Pillow's.
+//!
+//! `tests/golden/towers.py` writes onnxruntime's side into `target/golden`; `cargo xtask test` runs it
+//! first. Where that is not there, a test says so.
+
+use std::path::{Path, PathBuf};
+
+use photorecall::Kernels;
+use photorecall::encoder::{Folder, Model, Tokenizer, TokenizerEntry};
+use photorecall::image::{Limits, decode};
+use serde::Deserialize;
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A file of `target/golden`, or `None` with a word about it.
+fn golden(name: &str) -> Option<Value> {
+    let path = root().join("target/golden").join(name);
+    let Ok(bytes) = std::fs::read(&path) else {
+        println!("NOT RUN: target/golden/{name} is not there; `cargo xtask test` makes it");
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).expect("JSON"))
+}
+
+fn floats(value: &Value) -> Vec<f32> {
+    Vec::deserialize(value).expect("numbers")
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn shipped(kernels: &'static Kernels) -> Model {
+    Model::load(&Folder::new(root().join("models/photorecall-s")), kernels).expect("the shipped model loads")
+}
+
+#[test]
+fn a_vit_is_rewritten_and_agrees_with_onnxruntime() {
+    for name in ["vit", "vit-int8"] {
+        let Some(expected) = golden(&format!("{name}/expected.json")) else { return };
+        for kernels in Kernels::available() {
+            let folder = Folder::new(root().join("target/golden").join(name));
+            let model = Model::load(&folder, kernels).expect("loads");
+            let rewritten = &model.image().report().rewritten;
+            // Two layers: query, key, value, out, up and down each; one attention and one gate each.
+            assert_eq!(rewritten["QLinear"], 12, "{name} {rewritten:?}");
+            assert_eq!(rewritten["FusedAttention"], 2, "{name} {rewritten:?}");
+            assert_eq!(rewritten["QuickGelu"], 2, "{name} {rewritten:?}");
+            let embedding = model.image().embed(&floats(&expected["input"])).expect("runs");
+            let agreement = cosine(&embedding, &floats(&expected["output"]));
+            println!("{name} on {}: cosine {agreement:.6}", kernels.name());
+            assert!(agreement >= 0.999, "{name} on {}: cosine {agreement}", kernels.name());
+        }
+    }
+}
+
+#[test]
+fn the_shipped_towers_agree_with_onnxruntime() {
+    let Some(expected) = golden("shipped.json") else { return };
+    let model = shipped(Kernels::best());
+    for case in expected["image"].as_array().expect("cases") {
+        let embedding = model.image().embed(&floats(&case["input"])).expect("runs");
+        let agreement = cosine(&embedding, &floats(&case["output"]));
+        assert!(agreement >= 0.9995, "image: cosine {agreement}");
+    }
+}
+
+#[test]
+fn embeddings_agree_with_pillow_and_onnxruntime_on_real_photos() {
+    let folder = root().join("../shared/photos/images");
+    let Some(expected) = golden("photos.json").filter(|_| folder.is_dir()) else {
+        println!("NOT RUN: ../shared/photos is not there");
+        return;
+    };
+    let model = shipped(Kernels::best());
+    let mut agreements = Vec::new();
+    for (name, output) in expected.as_object().expect("photos") {
+        let bytes = std::fs::read(folder.join(name)).expect("readable");
+        let photo = decode(&bytes, &Limits::default()).expect("decodes");
+        let embedding = model.image().embed(&model.image().preprocess().tensor(&photo)).expect("runs");
+        agreements.push((cosine(&embedding, &floats(output)), name));
+    }
+    agreements.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (worst, median) = (agreements[0], agreements[agreements.len() / 2].0);
+    println!("{} photos: median cosine {median:.6}, worst {:.6} ({})", agreements.len(), worst.0, worst.1);
+    assert!(worst.0 >= 0.995 && median >= 0.999, "median {median}, worst {worst:?}");
+}
+
+#[test]
+fn tokens_are_those_of_clips_own_tokenizer() {
+    let merges = root().join("../shared/clip/bpe_simple_vocab_16e6.txt");
+    let cases: Value = serde_json::from_str(include_str!("golden/tokenizer.json")).expect("JSON");
+    let vocabulary = root().join("models/photorecall-s/merges.txt");
+    let merges = std::fs::read(if merges.is_file() { merges } else { vocabulary }).expect("merges");
+    let entry = TokenizerEntry {
+        kind: "clip-bpe".into(),
+        vocab_size: u16::deserialize(&cases["vocab_size"]).expect("a size"),
+        file: "merges.txt".into(),
+    };
+    let tokenizer = Tokenizer::new(&entry, &merges, 77, 0).expect("sound merges");
+    let mut wrong = Vec::new();
+    for case in cases["cases"].as_array().expect("cases") {
+        let text = case["text"].as_str().expect("a text");
+        let ids: Vec<i64> = Vec::deserialize(&case["ids"]).expect("ids");
+        if tokenizer.ids(text) != ids {
+            wrong.push(format!("{text:?}: {:?}, CLIP's own {ids:?}", tokenizer.ids(text)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn words_for_a_model_without_a_text_tower_are_refused_by_name() {
+    if golden("vit/expected.json").is_none() {
+        return;
+    }
+    let folder = Folder::new(root().join("target/golden/vit"));
+    let model = Model::load(&folder, Kernels::best()).expect("loads");
+    let error = model.text().expect_err("no text tower");
+    assert_eq!(error.code(), "no_text_tower");
+    assert!(error.to_string().contains("vit"), "{error}");
+}

@@ -1,0 +1,249 @@
+/** The page: what is shown when, and what leads where. */
+import { type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
+import { announce, button, find, h, toast } from './dom.js';
+import { folders, forgetFolders, listFolder, mayRead } from './folders.js';
+import { Grid, type Item, nameOf, type Source } from './grid.js';
+import { number, t } from './i18n.js';
+import { AddPanel } from './progress.js';
+import { readRoute, type Route, writeRoute } from './route.js';
+import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
+import { Viewer } from './viewer.js';
+import { welcome } from './welcome.js';
+
+export class App {
+  private readonly main = find('#main');
+  private readonly form = find<HTMLFormElement>('.search');
+  private readonly input = find<HTMLInputElement>('.search input');
+  private readonly chip = find('.chip');
+  private readonly viewer: Viewer;
+  private grid: Grid | undefined;
+  private summary = h('div', { className: 'summary' });
+  /** A photo from outside the library that is searched by. */
+  private example: File | undefined;
+  /** Counts what was asked to be shown; an answer that comes late is not shown. */
+  private asked = 0;
+  private adding = false;
+
+  constructor(
+    private readonly library: Library,
+    private readonly readOnly: boolean,
+  ) {
+    this.viewer = new Viewer(library, {
+      neighbour: (photo, step) => this.neighbour(photo, step),
+      similar: (photo) => this.go({ text: '', like: photo.path }),
+      remove: readOnly ? undefined : (photo) => void this.remove(photo),
+    });
+    this.wireSearch();
+    if (!readOnly) this.wireMenu();
+    acceptDrops(!readOnly, this.add, this.searchByPhoto);
+    addEventListener('popstate', () => {
+      this.example = undefined;
+      void this.show();
+    });
+  }
+
+  /** Shows what the address asks for. */
+  async show(): Promise<void> {
+    const asked = ++this.asked;
+    const route = readRoute();
+    const { photos } = await this.library.info();
+    if (asked !== this.asked) return;
+    const empty = photos === 0 && !this.adding;
+    this.form.hidden = empty;
+    find('.menu').hidden = empty || this.readOnly;
+    this.input.value = route.text;
+    this.showChip(route.like);
+    if (photos === 0) return this.showEmpty(empty);
+    const grid = new Grid(this.library, this.sourceOf(route), ({ photo }) => this.viewer.show(photo));
+    try {
+      await grid.more();
+    } catch (thrown) {
+      toast(PhotorecallError.from(thrown).message);
+    }
+    if (asked !== this.asked) return grid.destroy();
+    this.put(grid, this.summaryOf(route, photos, grid.items.length));
+  }
+
+  private put(grid: Grid, summary: string): void {
+    this.grid?.destroy();
+    this.grid = grid;
+    this.summary = h('div', { className: 'summary', textContent: summary });
+    const nothing = grid.items.length === 0 ? [h('p', { className: 'note', textContent: t('nothing') })] : [];
+    this.main.replaceChildren(this.summary, grid.element, ...nothing);
+    announce(`${summary}: ${grid.items.length}`);
+  }
+
+  private showEmpty(first: boolean): void {
+    this.grid?.destroy();
+    this.grid = undefined;
+    const note = h('p', { className: 'note', textContent: t('emptyYet') });
+    this.main.replaceChildren(first ? welcome(this.readOnly ? undefined : this.add) : note);
+  }
+
+  private summaryOf({ text, like }: Route, photos: number, found: number): string {
+    if (found === 0) return '';
+    if (text) return t('resultsFor', { text });
+    if (like || this.example) return t('resultsLike');
+    return t('count', { count: number(photos) });
+  }
+
+  private sourceOf({ text, like }: Route): Source {
+    const image = this.example;
+    if (!text && !like && !image) {
+      return async (offset, k) => {
+        const { photos } = await this.library.list({ offset, k });
+        return photos.map((photo) => ({ photo, score: undefined }));
+      };
+    }
+    const query = { ...(text && { text }), ...(like && { like }), ...(image && { image }) };
+    return (offset, k): Promise<Item[]> => this.library.search({ ...query, offset, k });
+  }
+
+  private go(route: Route): void {
+    if (route.like) this.example = undefined;
+    writeRoute(route);
+    scrollTo(0, 0);
+    void this.show();
+  }
+
+  private readonly searchByPhoto = (photo: File): void => {
+    this.example = photo;
+    this.go({ text: '', like: '' });
+  };
+
+  private readonly add = (sources: NamedSource[], completeFolder?: string): void => {
+    if (sources.length === 0) return toast(t('noPhotos'));
+    // The browser asks or decides by itself; the library works either way.
+    void this.library.persist();
+    this.adding = true;
+    const panel = new AddPanel(this.library, () => void this.showUnlessBusy());
+    void panel.run(sources, completeFolder).finally(() => {
+      this.adding = false;
+      void this.showUnlessBusy();
+    });
+    void this.showUnlessBusy();
+  };
+
+  /** New photos come into the list of all; what was searched for stays as it is. */
+  private async showUnlessBusy(): Promise<void> {
+    const { text, like } = readRoute();
+    const searching = Boolean(text || like || this.example);
+    const busy = this.input === document.activeElement && this.input.value !== text;
+    if (this.grid && (searching || busy || scrollY > 200)) return;
+    await this.show();
+  }
+
+  private async remove(photo: Photo): Promise<void> {
+    try {
+      const removed = await this.library.remove([photo.path]);
+      this.grid?.drop(photo.path);
+      if (this.grid?.items.length === 0) void this.show();
+      const undo = async (): Promise<void> => {
+        await removed.undo();
+        await this.show();
+      };
+      toast(t('removed', { name: nameOf(photo) }), { label: t('undo'), run: () => void undo() }, 15_000);
+    } catch (thrown) {
+      toast(PhotorecallError.from(thrown).message);
+    }
+  }
+
+  private neighbour(photo: Photo, step: number): Photo | undefined {
+    const items = this.grid?.items ?? [];
+    const at = items.findIndex((item) => item.photo.path === photo.path);
+    if (at + step >= items.length - 2) void this.grid?.more();
+    return items[at + step]?.photo;
+  }
+
+  private wireSearch(): void {
+    this.input.placeholder = t('placeholder');
+    this.input.ariaLabel = t('searchLabel');
+    const byPhoto = find<HTMLButtonElement>('.by-photo');
+    byPhoto.append(h('span', { textContent: '◎', ariaHidden: 'true' }));
+    byPhoto.title = byPhoto.ariaLabel = t('byPhoto');
+    byPhoto.onclick = () => chooseExample(this.searchByPhoto);
+    this.form.onsubmit = (event) => {
+      event.preventDefault();
+      this.go({ text: this.input.value.trim(), like: '' });
+    };
+    // The cross of a search field empties it: back to all photos.
+    this.input.addEventListener('search', () => this.input.value === '' && this.go({ text: '', like: readRoute().like }));
+    const clear = find<HTMLButtonElement>('.chip button');
+    clear.textContent = '✕';
+    clear.ariaLabel = t('clearExample');
+    clear.onclick = () => {
+      this.example = undefined;
+      this.go({ text: this.input.value.trim(), like: '' });
+    };
+    find('[data-home]').onclick = (event) => {
+      event.preventDefault();
+      this.example = undefined;
+      this.go({ text: '', like: '' });
+    };
+  }
+
+  private showChip(like: string): void {
+    this.chip.hidden = !like && !this.example;
+    const image = find<HTMLImageElement>('img', this.chip);
+    URL.revokeObjectURL(image.src);
+    image.removeAttribute('src');
+    if (this.example) image.src = URL.createObjectURL(this.example);
+    else if (like) {
+      void this.library.thumbnail(like).then(
+        (blob) => blob && (image.src = URL.createObjectURL(blob)),
+        () => undefined,
+      );
+    }
+  }
+
+  private wireMenu(): void {
+    const opener = find<HTMLButtonElement>('.add-button');
+    const list = find('.menu-list');
+    opener.textContent = `+ ${t('add')}`;
+    const toggle = (open: boolean): void => {
+      list.hidden = !open;
+      opener.ariaExpanded = String(open);
+    };
+    opener.onclick = async () => {
+      if (!list.hidden) return toggle(false);
+      list.replaceChildren(...(await this.menuItems(() => toggle(false))));
+      toggle(true);
+      list.querySelector('button')?.focus();
+    };
+    addEventListener('click', ({ target }) => {
+      if (target instanceof Node && !find('.menu').contains(target)) toggle(false);
+    });
+    find('.menu').addEventListener('keydown', ({ key }) => {
+      if (key !== 'Escape') return;
+      toggle(false);
+      opener.focus();
+    });
+  }
+
+  private async menuItems(close: () => void): Promise<HTMLButtonElement[]> {
+    const item = (label: string, act: () => unknown): HTMLButtonElement =>
+      button(label, '', () => {
+        close();
+        void act();
+      });
+    const known = await folders().catch(() => []);
+    return [
+      item(t('pickFolder'), () => chooseFolder(this.add)),
+      item(t('pickFiles'), () => chooseFiles(this.add)),
+      ...known.map((folder) =>
+        item(t('rescan', { name: folder.root }), async () => {
+          if (await mayRead(folder, true)) this.add(await listFolder(folder), folder.root);
+        }),
+      ),
+      item(t('deleteAll'), () => this.deleteAll()),
+    ];
+  }
+
+  private async deleteAll(): Promise<void> {
+    const { photos } = await this.library.info();
+    if (!confirm(t('deleteAllSure', { count: number(photos) }))) return;
+    await this.library.destroy();
+    await forgetFolders();
+    location.assign('./');
+  }
+}
