@@ -4,8 +4,6 @@
 //! cargo (wasm32) ─▶ wasm-bindgen ─▶ crate/npm/dist ─ npm run build ─▶ target/www
 //! ```
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -16,8 +14,7 @@ pub fn build(quick: bool) -> Result<()> {
     let profile = if quick { "release" } else { "web" };
     wasm(profile)?;
     tools::npm_ci()?;
-    tools::run(tools::npm(&paths::npm()).args(["run", "build"]))?;
-    assemble()?;
+    tools::run(tools::npm(&paths::npm()).args(["run", "build"]).env("PHOTORECALL_SITE", paths::site()))?;
     println!("the page is in {}", paths::site().display());
     Ok(())
 }
@@ -50,27 +47,4 @@ fn wasm(profile: &str) -> Result<()> {
     bindgen
         .generate(&dist)
         .with_context(|| format!("wasm-bindgen on {}", built.display()))
-}
-
-/// www/ as compiled, the package and the shipped model, side by side.
-fn assemble() -> Result<()> {
-    let site = paths::site();
-    copy_folder(&paths::npm().join("dist"), &site.join("photorecall"))?;
-    let model = paths::root().join("models/photorecall-s");
-    copy_folder(&model, &site.join("models/photorecall-s"))
-}
-
-/// Copies a folder's files, recursively.
-pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
-    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), &target).with_context(|| target.display().to_string())?;
-        }
-    }
-    Ok(())
 }
