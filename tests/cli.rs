@@ -14,8 +14,12 @@ struct Album {
 
 impl Album {
     fn new(photos: &[(&str, [u8; 3])]) -> Self {
-        let album = Self { folder: tempfile::tempdir().expect("a temporary folder") };
-        photos.iter().for_each(|(name, colour)| album.paint(name, *colour));
+        let album = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        photos
+            .iter()
+            .for_each(|(name, colour)| album.paint(name, *colour));
         album
     }
 
@@ -37,18 +41,32 @@ impl Album {
     }
 
     fn index(&self) -> (i32, Value) {
-        let output = run(&["index", path(&self.photos()), "--library", path(&self.library()), "--json"]);
+        let output = run(&[
+            "index",
+            path(&self.photos()),
+            "--library",
+            path(&self.library()),
+            "--json",
+        ]);
         (output.status.code().expect("not killed"), json(&output))
     }
 
     fn search(&self, args: &[&str]) -> Vec<Value> {
-        let output = run(&[&["search", "--library", path(&self.library()), "--json"], args].concat());
+        let output = run(&[
+            &["search", "--library", path(&self.library()), "--json"],
+            args,
+        ]
+        .concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         json(&output).as_array().expect("an array").clone()
     }
 
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = self.search(&["-k", "1000", "anything"]).iter().map(path_of).collect();
+        let mut paths: Vec<String> = self
+            .search(&["-k", "1000", "anything"])
+            .iter()
+            .map(path_of)
+            .collect();
         paths.sort();
         paths
     }
@@ -72,12 +90,20 @@ fn text(bytes: &[u8]) -> String {
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{error}: {} / {}", text(&output.stdout), text(&output.stderr))
+        panic!(
+            "{error}: {} / {}",
+            text(&output.stdout),
+            text(&output.stderr)
+        )
     })
 }
 
 fn colours() -> Album {
-    Album::new(&[("red.png", [220, 20, 20]), ("sea/blue.png", [20, 20, 220]), ("sea/grey.bmp", [90, 90, 90])])
+    Album::new(&[
+        ("red.png", [220, 20, 20]),
+        ("sea/blue.png", [20, 20, 220]),
+        ("sea/grey.bmp", [90, 90, 90]),
+    ])
 }
 
 #[test]
@@ -89,7 +115,10 @@ fn a_folder_is_indexed_and_found() {
     let example = album.photos().join("red.png");
     let hits = album.search(&["-k", "2", "--image", path(&example)]);
     assert_eq!((hits.len(), path_of(&hits[0])), (2, "red.png".into()));
-    let scores: Vec<f64> = hits.iter().map(|hit| hit["score"].as_f64().expect("a score")).collect();
+    let scores: Vec<f64> = hits
+        .iter()
+        .map(|hit| hit["score"].as_f64().expect("a score"))
+        .collect();
     assert!(scores[0] > 0.99 && scores[0] >= scores[1], "{scores:?}");
 }
 
@@ -98,7 +127,12 @@ fn words_and_a_photo_are_searched_together() {
     let album = colours();
     album.index();
     let example = album.photos().join("red.png");
-    assert_eq!(album.search(&["--image", path(&example), "something", "red"]).len(), 3);
+    assert_eq!(
+        album
+            .search(&["--image", path(&example), "something", "red"])
+            .len(),
+        3
+    );
 }
 
 #[test]
@@ -106,12 +140,24 @@ fn indexing_again_takes_only_what_changed() {
     let album = colours();
     album.index();
     let (code, summary) = album.index();
-    assert_eq!((code, &summary["unchanged"], &summary["added"]), (0, &Value::from(3), &Value::from(0)));
+    assert_eq!(
+        (code, &summary["unchanged"], &summary["added"]),
+        (0, &Value::from(3), &Value::from(0))
+    );
     album.paint("new.png", [20, 200, 20]);
-    std::fs::rename(album.photos().join("red.png"), album.photos().join("sea/moved.png")).expect("moved");
+    std::fs::rename(
+        album.photos().join("red.png"),
+        album.photos().join("sea/moved.png"),
+    )
+    .expect("moved");
     std::fs::remove_file(album.photos().join("sea/grey.bmp")).expect("removed");
     let (_, summary) = album.index();
-    for (what, count) in [("added", 1), ("renamed", 1), ("removed", 1), ("unchanged", 1)] {
+    for (what, count) in [
+        ("added", 1),
+        ("renamed", 1),
+        ("removed", 1),
+        ("unchanged", 1),
+    ] {
         assert_eq!(summary[what], Value::from(count), "{what}: {summary}");
     }
     assert_eq!(album.paths(), ["new.png", "sea/blue.png", "sea/moved.png"]);
@@ -123,25 +169,67 @@ fn a_folder_that_lost_all_its_photos_changes_nothing() {
     album.index();
     std::fs::rename(album.photos(), album.folder.path().join("elsewhere")).expect("moved");
     std::fs::create_dir(album.photos()).expect("made");
-    let output = run(&["index", path(&album.photos()), "--library", path(&album.library())]);
+    let output = run(&[
+        "index",
+        path(&album.photos()),
+        "--library",
+        path(&album.library()),
+    ]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("not mounted"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("not mounted"),
+        "{}",
+        text(&output.stderr)
+    );
     assert_eq!(album.paths().len(), 3);
 }
 
 #[test]
 fn what_cannot_be_read_is_skipped_and_listed_with_code_3() {
     let album = colours();
-    std::fs::write(album.photos().join("broken.jpg"), b"\xff\xd8\xff\xe0 not much of a JPEG").expect("written");
-    std::fs::write(album.photos().join("phone.heic"), b"\0\0\0\x18ftypheic\0\0\0\0").expect("written");
-    std::fs::write(album.photos().join("notes.txt"), b"no photo, and not taken for one").expect("written");
+    std::fs::write(
+        album.photos().join("broken.jpg"),
+        b"\xff\xd8\xff\xe0 not much of a JPEG",
+    )
+    .expect("written");
+    std::fs::write(
+        album.photos().join("phone.heic"),
+        b"\0\0\0\x18ftypheic\0\0\0\0",
+    )
+    .expect("written");
+    std::fs::write(
+        album.photos().join("notes.txt"),
+        b"no photo, and not taken for one",
+    )
+    .expect("written");
     let (code, summary) = album.index();
     assert_eq!((code, &summary["added"]), (3, &Value::from(3)), "{summary}");
-    let skipped: Vec<&str> = summary["skipped"].as_array().expect("a list").iter().map(|s| s["path"].as_str().expect("a path")).collect();
-    assert!(skipped.len() == 2 && skipped.contains(&"broken.jpg") && skipped.contains(&"phone.heic"), "{skipped:?}");
-    let output = run(&["index", path(&album.photos()), "--library", path(&album.library())]);
-    assert!(text(&output.stderr).contains("skipped phone.heic: HEIC"), "{}", text(&output.stderr));
-    assert!(run(&["verify", "--library", path(&album.library())]).status.success());
+    let skipped: Vec<&str> = summary["skipped"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|s| s["path"].as_str().expect("a path"))
+        .collect();
+    assert!(
+        skipped.len() == 2 && skipped.contains(&"broken.jpg") && skipped.contains(&"phone.heic"),
+        "{skipped:?}"
+    );
+    let output = run(&[
+        "index",
+        path(&album.photos()),
+        "--library",
+        path(&album.library()),
+    ]);
+    assert!(
+        text(&output.stderr).contains("skipped phone.heic: HEIC"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(
+        run(&["verify", "--library", path(&album.library())])
+            .status
+            .success()
+    );
 }
 
 #[test]
@@ -150,14 +238,32 @@ fn photos_are_added_and_removed() {
     album.index();
     album.paint("late.png", [1, 200, 200]);
     let late = album.photos().join("late.png");
-    assert!(run(&["add", path(&late), "--library", path(&album.library())]).status.success());
+    assert!(
+        run(&["add", path(&late), "--library", path(&album.library())])
+            .status
+            .success()
+    );
     assert_eq!(album.paths().len(), 4);
-    assert!(run(&["remove", "sea", "late.png", "--library", path(&album.library())]).status.success());
+    assert!(
+        run(&[
+            "remove",
+            "sea",
+            "late.png",
+            "--library",
+            path(&album.library())
+        ])
+        .status
+        .success()
+    );
     assert_eq!(album.paths(), ["red.png"]);
     let output = run(&["remove", "nowhere.png", "--library", path(&album.library())]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("nowhere.png"));
-    assert!(run(&["compact", "--library", path(&album.library())]).status.success());
+    assert!(
+        run(&["compact", "--library", path(&album.library())])
+            .status
+            .success()
+    );
     assert_eq!(album.paths(), ["red.png"]);
 }
 
@@ -165,10 +271,21 @@ fn photos_are_added_and_removed() {
 fn similar_photos_leave_out_the_example() {
     let album = colours();
     album.index();
-    let output = run(&["similar", "red.png", "--library", path(&album.library()), "--json"]);
+    let output = run(&[
+        "similar",
+        "red.png",
+        "--library",
+        path(&album.library()),
+        "--json",
+    ]);
     let hits = json(&output);
     assert_eq!(hits.as_array().map(Vec::len), Some(2));
-    assert!(hits.as_array().expect("hits").iter().all(|hit| hit["path"] != "red.png"));
+    assert!(
+        hits.as_array()
+            .expect("hits")
+            .iter()
+            .all(|hit| hit["path"] != "red.png")
+    );
 }
 
 #[test]
@@ -176,11 +293,25 @@ fn info_and_verify_tell_the_truth() {
     let album = colours();
     album.index();
     run(&["remove", "red.png", "--library", path(&album.library())]);
-    let info = json(&run(&["info", "--library", path(&album.library()), "--json"]));
-    assert_eq!((&info["photos"], &info["deleted"]), (&Value::from(2), &Value::from(1)));
-    assert!(info["bytes"].as_u64() > Some(0) && info["dim"].as_u64() > Some(0), "{info}");
+    let info = json(&run(&[
+        "info",
+        "--library",
+        path(&album.library()),
+        "--json",
+    ]));
+    assert_eq!(
+        (&info["photos"], &info["deleted"]),
+        (&Value::from(2), &Value::from(1))
+    );
+    assert!(
+        info["bytes"].as_u64() > Some(0) && info["dim"].as_u64() > Some(0),
+        "{info}"
+    );
     assert_eq!(info["model"], "photorecall-s");
-    assert!(["avx512vnni", "avx512", "avx2", "scalar"].contains(&info["kernels"].as_str().expect("a name")));
+    assert!(
+        ["avx512vnni", "avx512", "avx2", "scalar"]
+            .contains(&info["kernels"].as_str().expect("a name"))
+    );
     let segment = std::fs::read_dir(album.library())
         .expect("readable")
         .flatten()
@@ -192,22 +323,50 @@ fn info_and_verify_tell_the_truth() {
     std::fs::write(segment.path(), bytes).expect("writable");
     let output = run(&["verify", "--library", path(&album.library())]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains(&*segment.file_name().to_string_lossy()), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains(&*segment.file_name().to_string_lossy()),
+        "{}",
+        text(&output.stderr)
+    );
     let (_, summary) = album.index();
-    assert_eq!(summary["added"], Value::from(3), "all are taken in again: {summary}");
-    assert!(run(&["verify", "--library", path(&album.library())]).status.success());
+    assert_eq!(
+        summary["added"],
+        Value::from(3),
+        "all are taken in again: {summary}"
+    );
+    assert!(
+        run(&["verify", "--library", path(&album.library())])
+            .status
+            .success()
+    );
 }
 
 #[test]
 fn embeddings_are_printed_as_unit_vectors() {
     let album = colours();
     let red = album.photos().join("red.png");
-    let told = json(&run(&["embed", "--json", "--image", path(&red), "--text", "a red square", "a cat"]));
+    let told = json(&run(&[
+        "embed",
+        "--json",
+        "--image",
+        path(&red),
+        "--text",
+        "a red square",
+        "a cat",
+    ]));
     let rows = told.as_array().expect("an array");
     assert_eq!(rows.len(), 3);
-    assert_eq!((&rows[0]["input"], &rows[2]["input"]), (&Value::from(path(&red)), &Value::from("a cat")));
+    assert_eq!(
+        (&rows[0]["input"], &rows[2]["input"]),
+        (&Value::from(path(&red)), &Value::from("a cat"))
+    );
     for row in rows {
-        let square: f64 = row["embedding"].as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number").powi(2)).sum();
+        let square: f64 = row["embedding"]
+            .as_array()
+            .expect("numbers")
+            .iter()
+            .map(|x| x.as_f64().expect("a number").powi(2))
+            .sum();
         assert!((square - 1.0).abs() < 1e-4, "{square}");
     }
 }
@@ -219,7 +378,10 @@ fn wrong_usage_is_2_and_failure_is_1_in_one_line() {
     let output = run(&["search", "--library", "no such folder", "words"]);
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
-    assert!(told.lines().count() == 1 && told.contains("no such folder"), "{told}");
+    assert!(
+        told.lines().count() == 1 && told.contains("no such folder"),
+        "{told}"
+    );
     let output = run(&["embed", "--text", "x", "--model", "nonesuch"]);
     assert!(output.status.code() == Some(1) && text(&output.stderr).contains("nonesuch"));
 }
@@ -228,7 +390,10 @@ fn wrong_usage_is_2_and_failure_is_1_in_one_line() {
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = run(&["completions", shell]);
-        assert!(output.status.success() && text(&output.stdout).contains("photorecall"), "{shell}");
+        assert!(
+            output.status.success() && text(&output.stdout).contains("photorecall"),
+            "{shell}"
+        );
     }
 }
 
@@ -236,11 +401,21 @@ fn completions_are_printed_for_each_shell() {
 #[test]
 fn killed_at_random_moments_the_library_stays_whole() {
     let names: Vec<String> = (0..60).map(|i| format!("{i:02}.png")).collect();
-    let photos: Vec<(&str, [u8; 3])> = names.iter().enumerate().map(|(i, name)| (name.as_str(), [4 * i as u8, 99, 7])).collect();
+    let photos: Vec<(&str, [u8; 3])> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name.as_str(), [4 * i as u8, 99, 7]))
+        .collect();
     let album = Album::new(&photos);
     for round in 0..8u64 {
         let mut child = Command::new(BINARY)
-            .args(["index", path(&album.photos()), "--library", path(&album.library()), "--quiet"])
+            .args([
+                "index",
+                path(&album.photos()),
+                "--library",
+                path(&album.library()),
+                "--quiet",
+            ])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()
@@ -250,7 +425,11 @@ fn killed_at_random_moments_the_library_stays_whole() {
         let _ = child.wait();
         if album.library().join("library.manifest").exists() {
             let output = run(&["verify", "--library", path(&album.library())]);
-            assert!(output.status.success(), "round {round}: {}", text(&output.stderr));
+            assert!(
+                output.status.success(),
+                "round {round}: {}",
+                text(&output.stderr)
+            );
         }
     }
     assert_eq!(album.index().0, 0);

@@ -30,18 +30,26 @@ fn floats(value: &Value) -> Vec<f32> {
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum::<f64>()
+    };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 fn shipped(kernels: &'static Kernels) -> Model {
-    Model::load(&Folder::new(root().join("models/photorecall-s")), kernels).expect("the shipped model loads")
+    Model::load(&Folder::new(root().join("models/photorecall-s")), kernels)
+        .expect("the shipped model loads")
 }
 
 #[test]
 fn a_vit_is_rewritten_and_agrees_with_onnxruntime() {
     for name in ["vit", "vit-int8"] {
-        let Some(expected) = golden(&format!("{name}/expected.json")) else { return };
+        let Some(expected) = golden(&format!("{name}/expected.json")) else {
+            return;
+        };
         for kernels in Kernels::available() {
             let folder = Folder::new(root().join("target/golden").join(name));
             let model = Model::load(&folder, kernels).expect("loads");
@@ -50,22 +58,41 @@ fn a_vit_is_rewritten_and_agrees_with_onnxruntime() {
             assert_eq!(rewritten["QLinear"], 12, "{name} {rewritten:?}");
             assert_eq!(rewritten["FusedAttention"], 2, "{name} {rewritten:?}");
             assert_eq!(rewritten["QuickGelu"], 2, "{name} {rewritten:?}");
-            let embedding = model.image().embed(&floats(&expected["input"])).expect("runs");
+            let embedding = model
+                .image()
+                .embed(&floats(&expected["input"]))
+                .expect("runs");
             let agreement = cosine(&embedding, &floats(&expected["output"]));
             println!("{name} on {}: cosine {agreement:.6}", kernels.name());
-            assert!(agreement >= 0.999, "{name} on {}: cosine {agreement}", kernels.name());
+            assert!(
+                agreement >= 0.999,
+                "{name} on {}: cosine {agreement}",
+                kernels.name()
+            );
         }
     }
 }
 
 #[test]
 fn the_shipped_towers_agree_with_onnxruntime() {
-    let Some(expected) = golden("shipped.json") else { return };
+    let Some(expected) = golden("shipped.json") else {
+        return;
+    };
     let model = shipped(Kernels::best());
     for case in expected["image"].as_array().expect("cases") {
         let embedding = model.image().embed(&floats(&case["input"])).expect("runs");
         let agreement = cosine(&embedding, &floats(&case["output"]));
         assert!(agreement >= 0.9995, "image: cosine {agreement}");
+    }
+    let text = model.text().expect("a text tower");
+    for case in expected["text"].as_array().expect("cases") {
+        let ids: Vec<i64> = Vec::deserialize(&case["input"]).expect("ids");
+        let agreement = cosine(
+            &text.embed_ids(&ids).expect("runs"),
+            &floats(&case["output"]),
+        );
+        println!("text of {} ids: cosine {agreement:.6}", ids.len());
+        assert!(agreement >= 0.995, "text: cosine {agreement}");
     }
 }
 
@@ -81,13 +108,24 @@ fn embeddings_agree_with_pillow_and_onnxruntime_on_real_photos() {
     for (name, output) in expected.as_object().expect("photos") {
         let bytes = std::fs::read(folder.join(name)).expect("readable");
         let photo = decode(&bytes, &Limits::default()).expect("decodes");
-        let embedding = model.image().embed(&model.image().preprocess().tensor(&photo)).expect("runs");
+        let embedding = model
+            .image()
+            .embed(&model.image().preprocess().tensor(&photo))
+            .expect("runs");
         agreements.push((cosine(&embedding, &floats(output)), name));
     }
     agreements.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (worst, median) = (agreements[0], agreements[agreements.len() / 2].0);
-    println!("{} photos: median cosine {median:.6}, worst {:.6} ({})", agreements.len(), worst.0, worst.1);
-    assert!(worst.0 >= 0.995 && median >= 0.999, "median {median}, worst {worst:?}");
+    println!(
+        "{} photos: median cosine {median:.6}, worst {:.6} ({})",
+        agreements.len(),
+        worst.0,
+        worst.1
+    );
+    assert!(
+        worst.0 >= 0.995 && median >= 0.999,
+        "median {median}, worst {worst:?}"
+    );
 }
 
 #[test]
@@ -107,10 +145,18 @@ fn tokens_are_those_of_clips_own_tokenizer() {
         let text = case["text"].as_str().expect("a text");
         let ids: Vec<i64> = Vec::deserialize(&case["ids"]).expect("ids");
         if tokenizer.ids(text) != ids {
-            wrong.push(format!("{text:?}: {:?}, CLIP's own {ids:?}", tokenizer.ids(text)));
+            wrong.push(format!(
+                "{text:?}: {:?}, CLIP's own {ids:?}",
+                tokenizer.ids(text)
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -190,7 +190,15 @@ impl TextEncoder {
     /// # Errors
     /// When the result has no direction.
     pub fn embed(&self, text: &str) -> Result<Vec<f32>> {
-        finish(self.graph.run_ids(&self.tokenizer.ids(text))?, self.dim)
+        self.embed_ids(&self.tokenizer.ids(text))
+    }
+
+    /// The unit vector of ids `[context_length]`, as [`Tokenizer::ids`] makes them.
+    ///
+    /// # Errors
+    /// When there is another number of ids, an id is out of range, or the result has no direction.
+    pub fn embed_ids(&self, ids: &[i64]) -> Result<Vec<f32>> {
+        finish(self.graph.run_ids(ids)?, self.dim)
     }
 
     /// The tokens that the tower sees.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::{AxisOp, perm_to_ops};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
@@ -69,79 +70,78 @@ fn f32_values(tensor: &Tensor) -> TractResult<Vec<f32>> {
 struct Linear {
     /// Which input is the activations.
     input: usize,
-    /// The weights' axes, in the order that makes them `[k, n]`.
-    order: Vec<usize>,
+    /// The activations' axes in the order that makes them `[…, m, k]`.
+    x_order: Vec<usize>,
+    /// The weights' axes in the order that makes them `[k, n]`.
+    w_order: Vec<usize>,
     rows: usize,
     k: usize,
     n: usize,
 }
 
-/// Recognises `[…, m, k] · [k, n]`: the summed axes are the activations' last ones, the weights' one
-/// free axis is the output's last, and the others keep their order.
+/// Where an axis is: in the weights, in the activations, in the output.
+type Places = (Option<usize>, Option<usize>, Option<usize>);
+
+/// Recognises `[…, m, k] · [k, n]`: the weights' one free axis is the output's last, and the
+/// activations' axes that are not summed keep their order. Several axes may be summed, wherever they
+/// are: the output projection of an attention sums over heads and over their values.
 fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) -> Option<Linear> {
-    let x_at = 1 - w_at;
-    let (mut summed, mut free) = (Vec::new(), None);
-    for axis in op.axes.iter_all_axes() {
-        let place = |slots: &TVec<usize>| slots.first().copied();
-        let (in_w, in_x, in_out) = (
-            place(&axis.inputs[w_at]),
-            place(&axis.inputs[x_at]),
-            place(&axis.outputs[0]),
-        );
-        match (in_w, in_x, in_out) {
-            (Some(at), ..) if w[at] == 1 => {}
-            (Some(at), Some(in_x), None) => summed.push((in_x, at)),
-            (Some(at), None, Some(in_out)) if free.is_none() => free = Some((at, in_out)),
+    let place = |slots: &TVec<usize>| slots.first().copied();
+    let places: Vec<Places> = op
+        .axes
+        .iter_all_axes()
+        .map(|axis| {
+            (
+                place(&axis.inputs[w_at]),
+                place(&axis.inputs[1 - w_at]),
+                place(&axis.outputs[0]),
+            )
+        })
+        .collect();
+    let (mut summed, mut kept, mut free) = (Vec::new(), Vec::new(), None);
+    for (in_w, in_x, in_out) in places {
+        match (in_w.filter(|at| w[*at] > 1), in_x, in_out) {
+            (Some(in_w), Some(in_x), None) => summed.push((in_x, in_w)),
+            (Some(in_w), None, Some(in_out)) if free.is_none() => free = Some((in_w, in_out)),
             (Some(_), ..) => return None,
-            (None, ..) => {}
+            (None, Some(in_x), in_out) => kept.push((in_x, in_out)),
+            (None, None, _) => {}
         }
     }
+    let (free_in_w, free_in_out) = free?;
+    if summed.is_empty() || free_in_out + 1 != out.len() {
+        return None;
+    }
     summed.sort_unstable();
-    let ((free, free_out), first) = (free?, x.len().checked_sub(summed.len())?);
-    let in_line = summed
+    kept.sort_unstable();
+    let order: Vec<usize> = kept
         .iter()
-        .enumerate()
-        .all(|(i, (in_x, _))| *in_x == first + i);
-    if summed.is_empty() || !in_line || free_out + 1 != out.len() {
+        .filter(|(in_x, _)| x[*in_x] > 1)
+        .map(|(_, o)| *o)
+        .collect::<Option<_>>()?;
+    if !order.is_sorted() {
         return None;
     }
-    let leading = |of_out: bool| -> Vec<char> {
-        let mut axes: Vec<(usize, char)> = op
-            .axes
-            .iter_all_axes()
-            .filter_map(|axis| {
-                let at = *(if of_out {
-                    &axis.outputs[0]
-                } else {
-                    &axis.inputs[x_at]
-                })
-                .first()?;
-                let counts = if of_out {
-                    at != free_out && out[at] > 1
-                } else {
-                    at < first && x[at] > 1
-                };
-                counts.then_some((at, axis.repr))
-            })
-            .collect();
-        axes.sort_unstable();
-        axes.into_iter().map(|(_, repr)| repr).collect()
-    };
-    if leading(true) != leading(false) {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..w.len())
-        .filter(|at| *at != free && !summed.iter().any(|(_, in_w)| in_w == at))
+    let x_order = kept
+        .iter()
+        .map(|(in_x, _)| *in_x)
+        .chain(summed.iter().map(|(in_x, _)| *in_x))
         .collect();
-    order.extend(summed.iter().map(|(_, at)| *at));
-    order.push(free);
-    let k = summed.iter().map(|(_, at)| w[*at]).product();
+    let ones =
+        (0..w.len()).filter(|at| *at != free_in_w && !summed.iter().any(|(_, in_w)| in_w == at));
+    let w_order = ones
+        .chain(summed.iter().map(|(_, in_w)| *in_w))
+        .chain([free_in_w])
+        .collect();
+    let k = summed.iter().map(|(_, in_w)| w[*in_w]).product();
+    let rows = kept.iter().map(|(in_x, _)| x[*in_x]).product();
     Some(Linear {
-        input: x_at,
-        order,
-        rows: x[..first].iter().product(),
+        input: 1 - w_at,
+        x_order,
+        w_order,
+        rows,
         k,
-        n: w[free],
+        n: w[free_in_w],
     })
 }
 
@@ -226,7 +226,8 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     };
     let Linear {
         input,
-        order,
+        x_order,
+        w_order,
         rows,
         k,
         n,
@@ -237,7 +238,7 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     }
     let w: Vec<f32> = weights
         .to_plain_array_view::<f32>()?
-        .permuted_axes(order)
+        .permuted_axes(w_order)
         .iter()
         .copied()
         .collect();
@@ -252,7 +253,10 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     );
     let last = bias.map_or(node.id, |(_, next)| next.id);
     let mut patch = TypedModelPatch::default();
-    let x = patch.tap_model(model, node.inputs[input])?;
+    let mut x = patch.tap_model(model, node.inputs[input])?;
+    for (i, op) in perm_to_ops(&x_order).into_iter().enumerate() {
+        x = patch.wire_node(format!("{name}.axes{i}"), op, &[x])?[0];
+    }
     let op = QLinear {
         weights: Arc::new(packed),
         shape: out.into(),
@@ -315,6 +319,26 @@ fn quick_gelu(
     Ok(Some(patch))
 }
 
+/// An EinSum's axes, renamed a, b, c… in the order of appearance: tract's own letters vary.
+fn einsum_form(node: &TypedNode) -> Option<String> {
+    let axes = node.op_as::<EinSum>()?.axes.to_string();
+    let mut seen: Vec<char> = Vec::new();
+    let rename = |c: char| {
+        if !c.is_alphabetic() {
+            return c;
+        }
+        let at = seen
+            .iter()
+            .position(|known| *known == c)
+            .unwrap_or_else(|| {
+                seen.push(c);
+                seen.len() - 1
+            });
+        char::from(b'a' + at as u8)
+    };
+    Some(axes.chars().map(rename).collect())
+}
+
 /// EinSum(q, k), scale, constant mask, Softmax, EinSum(·, v) → [`FusedAttention`].
 fn attention(
     table: &Table,
@@ -340,16 +364,14 @@ fn attention(
         scale = f32_values(&*factor.cast_to::<f32>()?)?[0];
         at = model.node(x.node);
     }
-    let is = |node: &TypedNode, axes: &str| {
-        node.op_as::<EinSum>()
-            .is_some_and(|op| op.axes.to_string() == axes)
-    };
     let Some(mixed) = model.single_succ(node.id)? else {
         return Ok(None);
     };
-    if !is(at, "mbk,nbk->bmn") || !is(mixed, "bmk,kbn->mbn") {
-        return Ok(None);
-    }
+    let heads_first = match (einsum_form(at).as_deref(), einsum_form(mixed).as_deref()) {
+        (Some("abc,dbc->bad"), Some("abc,cad->bad")) => false,
+        (Some("abc,dbc->bad"), Some("abc,cad->abd")) => true,
+        _ => return Ok(None),
+    };
     let Some(&[t, heads, d]) = concrete(model, at.inputs[0]).as_deref() else {
         return Ok(None);
     };
@@ -371,7 +393,10 @@ fn attention(
         mask,
         table: *table,
     };
-    let wired = patch.wire_node(format!("{name}.attention"), op, &taps)?;
-    patch.shunt_outside(model, mixed.id.into(), wired[0])?;
+    let mut wired = patch.wire_node(format!("{name}.attention"), op, &taps)?[0];
+    if heads_first {
+        wired = patch.wire_node(format!("{name}.heads"), AxisOp::Move(1, 0), &[wired])?[0];
+    }
+    patch.shunt_outside(model, mixed.id.into(), wired)?;
     Ok(Some(patch))
 }

@@ -1,6 +1,7 @@
 //! Words → ids: CLIP's byte-pair encoding, by `instant-clip-tokenizer`.
 
 use instant_clip_tokenizer::{Token, Tokenizer as Bpe};
+use unicode_normalization::UnicodeNormalization;
 
 use super::TokenizerEntry;
 use crate::error::{Error, Result};
@@ -72,9 +73,13 @@ impl Tokenizer {
     }
 }
 
-/// The first words only, since a token is at least a character and the rest is cut anyway: encoding is
-/// quadratic in a word's length, and a text is somebody's input. The special tokens' names are taken
-/// apart, so that a text cannot end itself.
+/// A text as CLIP's own tokenizer cleans it: HTML entities twice, then what ftfy mends in texts of
+/// people (quotes, ligatures, full-width letters, composed letters, byte-order marks). Text that was
+/// decoded wrongly is not mended.
+///
+/// Only the first words are looked at, since a token is at least a character and the rest is cut
+/// anyway: encoding is quadratic in a word's length, and a text is somebody's input. The special
+/// tokens' names are taken apart, so that a text cannot end itself.
 fn clean(text: &str, most_words: usize) -> String {
     const LONGEST_WORD: usize = 256;
     let words = text.split_whitespace().take(most_words).map(|word| {
@@ -84,11 +89,30 @@ fn clean(text: &str, most_words: usize) -> String {
             .map_or(word.len(), |(at, _)| at);
         &word[..end]
     });
-    words
-        .collect::<Vec<_>>()
-        .join(" ")
+    let short = words.collect::<Vec<_>>().join(" ");
+    let once = html_escape::decode_html_entities(&short);
+    let twice = html_escape::decode_html_entities(&once);
+    let mended: String = twice.chars().flat_map(mend).nfc().collect();
+    mended
         .replace("<start_of_text>", "start of text")
         .replace("<end_of_text>", "end of text")
+}
+
+/// One character as ftfy leaves it.
+fn mend(c: char) -> impl Iterator<Item = char> {
+    let plain = match c {
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        c => c,
+    };
+    let compatible = matches!(c, '\u{fb00}'..='\u{fb06}' | '\u{ff01}'..='\u{ff5e}' | '\u{3000}');
+    let dropped = c == '\u{feff}';
+    let nfkc = compatible
+        .then(|| std::iter::once(c).nfkc())
+        .into_iter()
+        .flatten();
+    let same = (!compatible && !dropped).then_some(plain);
+    nfkc.chain(same)
 }
 
 #[cfg(test)]

@@ -14,7 +14,11 @@ pub fn build(quick: bool) -> Result<()> {
     let profile = if quick { "release" } else { "web" };
     wasm(profile)?;
     tools::npm_ci()?;
-    tools::run(tools::npm(&paths::npm()).args(["run", "build"]).env("PHOTORECALL_SITE", paths::site()))?;
+    tools::run(
+        tools::npm(&paths::npm())
+            .args(["run", "build"])
+            .env("PHOTORECALL_SITE", paths::site()),
+    )?;
     println!("the page is in {}", paths::site().display());
     Ok(())
 }
