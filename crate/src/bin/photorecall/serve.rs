@@ -24,8 +24,6 @@ use crate::{Outcome, info, model};
 
 /// Longest side of a served thumbnail, pixels.
 const THUMB_SIDE: u32 = 320;
-/// Requests answered at once: a thumbnail being made must not hold up the page.
-const THREADS: usize = 4;
 
 /// What every answering thread needs.
 struct Site {
@@ -52,24 +50,16 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<Outcome> {
     });
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let server = Server::http(address).map_err(|error| anyhow!("port {}: {error}", args.port))?;
-    let server = Arc::new(server);
     println!(
         "{} photos at http://{}/  (Ctrl-C ends it)",
         site.library.stats().photos,
         server.server_addr()
     );
-    let threads: Vec<_> = (0..THREADS)
-        .map(|_| {
-            let (server, site) = (server.clone(), site.clone());
-            std::thread::spawn(move || {
-                for request in server.incoming_requests() {
-                    answer(&site, request);
-                }
-            })
-        })
-        .collect();
-    for thread in threads {
-        let _ = thread.join();
+    // A thread a request: a browser may leave a large answer half read while it waits for another, so
+    // a fixed number of threads could all be stuck. A browser opens six connections at most.
+    for request in server.incoming_requests() {
+        let site = site.clone();
+        std::thread::spawn(move || answer(&site, request));
     }
     Ok(Outcome::Done)
 }
