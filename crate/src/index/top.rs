@@ -59,10 +59,10 @@ impl Top {
     pub(super) fn offer(&mut self, hit: Hit) {
         if self.heap.len() < self.k {
             self.heap.push(Worst(hit));
-        } else if let Some(mut worst) = self.heap.peek_mut() {
-            if Hit::order(&hit, &worst.0) == Ordering::Less {
-                *worst = Worst(hit);
-            }
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && Hit::order(&hit, &worst.0) == Ordering::Less
+        {
+            *worst = Worst(hit);
         }
     }
 
