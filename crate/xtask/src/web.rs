@@ -47,7 +47,9 @@ fn wasm(profile: &str) -> Result<()> {
         .input_path(&built)
         .web(true)?
         .typescript(true)
-        .remove_producers_section(true);
+        .remove_producers_section(true)
+        // `init()` without arguments finds the wasm beside the glue.
+        .omit_default_module_path(false);
     bindgen
         .generate(&dist)
         .with_context(|| format!("wasm-bindgen on {}", built.display()))

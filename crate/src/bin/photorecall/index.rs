@@ -179,16 +179,16 @@ impl Session {
     /// Opens or creates; `root` is the folder about to be indexed, `None` keeps the noted one.
     fn open(folder: &Path, root: Option<&Path>, how: &HowArgs) -> anyhow::Result<Self> {
         let mut source = Source::load(folder)?;
-        if let (Some(new), Some(old)) = (root, &source.root) {
-            if new != old {
-                bail!(
-                    "{} holds the photos of {}; give {} a library of its own, or add it with \
-                     `photorecall add`",
-                    folder.display(),
-                    old.display(),
-                    new.display()
-                );
-            }
+        if let (Some(new), Some(old)) = (root, &source.root)
+            && new != old
+        {
+            bail!(
+                "{} holds the photos of {}; give {} a library of its own, or add it with \
+                 `photorecall add`",
+                folder.display(),
+                old.display(),
+                new.display()
+            );
         }
         let choice = source.model(how.model.as_deref()).to_owned();
         let model = model::load(&choice)?;
