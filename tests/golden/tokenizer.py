@@ -1,8 +1,9 @@
 """Odd strings and the ids that CLIP's own tokenizer gives them, for `tests/encoder.rs`.
 
-    python tokenizer.py REFERENCE MERGES VOCABULARY_SIZE > tokenizer.json
+    python tokenizer.py REFERENCE MERGES VOCABULARY_SIZE OUT.json [OUT-MERGES.txt]
 
-REFERENCE is openai/CLIP's simple_tokenizer.py (it needs ftfy and regex); MERGES the merges to use.
+REFERENCE is openai/CLIP's simple_tokenizer.py (it needs ftfy and regex); MERGES the merges to use, plain
+or gzipped; OUT-MERGES gets them plain.
 """
 import gzip
 import importlib.util
@@ -32,9 +33,13 @@ ODD = [
 ]
 
 
+def open_merges(path):
+    return (gzip.open if path.endswith(".gz") else open)(path, "rb")
+
+
 def load(reference, merges):
     packed = tempfile.NamedTemporaryFile(suffix=".gz")
-    with open(merges, "rb") as plain, gzip.open(packed.name, "wb") as out:
+    with open_merges(merges) as plain, gzip.open(packed.name, "wb") as out:
         out.write(plain.read().rstrip(b"\n"))
     script = tempfile.NamedTemporaryFile(suffix=".py")
     shutil.copy(reference, script.name)
@@ -45,7 +50,7 @@ def load(reference, merges):
 
 
 def main():
-    reference, merges, size = sys.argv[1:]
+    reference, merges, size, out, *plain = sys.argv[1:]
     tokenizer = load(reference, merges)
     random.seed(0)
     words = "dog cat beach sunset snow café 🐶 it's 3 — red-haired photo of the a in Paris 2019 !".split()
@@ -56,7 +61,11 @@ def main():
         cases.append({"text": text, "ids": ids + [0] * (77 - len(ids))})
     assert tokenizer.encoder["<|endoftext|>"] == int(size) - 1
     rows = ",\n".join(json.dumps(case, ensure_ascii=False, separators=(",", ":")) for case in cases)
-    print(f'{{"vocab_size":{size},"cases":[\n{rows}\n]}}')
+    with open(out, "w") as file:
+        print(f'{{"vocab_size":{size},"cases":[\n{rows}\n]}}', file=file)
+    for path in plain:
+        with open_merges(merges) as packed, open(path, "wb") as file:
+            shutil.copyfileobj(packed, file)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Writes into OUT:
 - `vit/`, `vit-int8/`: a small random-weight ViT as CLIP's exports have it (QuickGELU, attention by
   MatMul and Softmax), once in f32 and once with int8 weights behind DequantizeLinear, each a model
   folder with a manifest, and `expected.json`: input and output;
+- `vgg/`: a small random-weight CNN after VGG16 (Simonyan and Zisserman 2015) without its classifier, its
+  last features averaged, as people use it for image search: a model without a text tower;
 - `shipped.json`: inputs and outputs of the model that ships;
 - `photos.json`, with --photos: the embedding of each photo by Pillow's resizing and onnxruntime.
 """
@@ -95,9 +97,27 @@ def vit(int8):
         x = graph.layer(x)
     first = graph.op("Gather", graph.norm(x), graph.constant(np.array(0, np.int64)), axis=1)
     graph.nodes.append(helper.make_node("MatMul", [first, graph.weight(graph.normal(WIDTH, DIM))], ["embedding"]))
+    return finished(graph)
+
+
+def vgg():
+    graph, x, before = Graph(int8=False, seed=4), "pixels", 3
+    for width, convolutions in ((16, 2), (32, 2), (DIM, 3)):
+        for _ in range(convolutions):
+            kernel = graph.constant(graph.normal(width, before, 3, 3, size=(2 / (9 * before)) ** 0.5))
+            bias = graph.constant(graph.normal(width, size=0.05))
+            x = graph.op("Relu", graph.op("Conv", x, kernel, bias, kernel_shape=[3, 3], pads=[1] * 4))
+            before = width
+        x = graph.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    pooled = graph.op("GlobalAveragePool", x)
+    graph.nodes.append(helper.make_node("Flatten", [pooled], ["embedding"], axis=1))
+    return finished(graph)
+
+
+def finished(graph):
     inputs = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, SIDE, SIDE])]
     outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIM])]
-    model = helper.make_model(helper.make_graph(graph.nodes, "vit", inputs, outputs, graph.weights),
+    model = helper.make_model(helper.make_graph(graph.nodes, "tower", inputs, outputs, graph.weights),
                               opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -108,9 +128,9 @@ def run(path, **inputs):
     return session.run(None, inputs)[0][0].tolist()
 
 
-def write_vit(out, int8):
+def write(out, graph):
     out.mkdir(parents=True, exist_ok=True)
-    onnx.save(vit(int8), out / "image.onnx")
+    onnx.save(graph, out / "image.onnx")
     data = (out / "image.onnx").read_bytes()
     manifest = {
         "format": 1, "name": out.name, "dim": DIM,
@@ -165,8 +185,9 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--photos", type=pathlib.Path)
     args = parser.parse_args()
-    for int8 in (False, True):
-        write_vit(args.out / ("vit-int8" if int8 else "vit"), int8)
+    write(args.out / "vit", vit(int8=False))
+    write(args.out / "vit-int8", vit(int8=True))
+    write(args.out / "vgg", vgg())
     model = ROOT / "models/photorecall-s"
     manifest = json.loads((model / "manifest.json").read_text())
     (args.out / "shipped.json").write_text(json.dumps(shipped(model, manifest)))

@@ -20,6 +20,7 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use crate::Outcome;
 use crate::args::{AddArgs, HowArgs, IndexArgs, LibraryArgs, RemoveArgs};
+use crate::budget::Budget;
 use crate::progress::{self, Stop};
 use crate::scan::{self, Candidate, Plan, Scan};
 use crate::source::Source;
@@ -267,9 +268,11 @@ impl Session {
             fresh, mut gone, ..
         } = plan;
         let (send, receive) = sync_channel(2 * pool.current_num_threads());
+        let memory = Budget::new(Limits::default().max_memory_bytes);
         let reader = Reader {
             model: &self.model,
             known: &known,
+            memory: &memory,
             trim: self.source.trim_borders,
         };
         let (store, library) = (&self.store, &mut self.library);
@@ -314,6 +317,7 @@ struct Reader<'a> {
     model: &'a Model,
     /// Digest → a path that the library had it under when the run began.
     known: &'a HashMap<String, String>,
+    memory: &'a Budget,
     trim: bool,
 }
 
@@ -327,6 +331,7 @@ impl Reader<'_> {
                 limits.max_bytes
             );
         }
+        let file = self.memory.take(candidate.bytes);
         let bytes = std::fs::read(&candidate.file)?;
         let digest = image::digest(&bytes);
         let about = image::metadata(&bytes);
@@ -343,6 +348,10 @@ impl Reader<'_> {
         if let Some(path) = self.known.get(&photo.digest) {
             return Ok(Read::Known(photo, path.clone()));
         }
+        // One share at a time: two workers that hold one and wait for another wait for ever.
+        drop(file);
+        let needed = image::memory_needed(&bytes, &limits)?;
+        let _decoding = self.memory.take(needed + candidate.bytes);
         let (decoded, embedding) = embed(self.model, &bytes, self.trim)?;
         let photo = Photo {
             width: decoded.0,

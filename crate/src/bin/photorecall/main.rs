@@ -4,6 +4,7 @@
 //! skipped (they are listed).
 
 mod args;
+mod budget;
 mod embed;
 mod eval;
 mod index;
