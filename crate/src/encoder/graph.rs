@@ -1,12 +1,12 @@
 //! One ONNX graph, ready to run.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use super::rules;
+use super::linear::FromOnnx;
+use super::{onnx, rules};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 
@@ -37,7 +37,7 @@ impl Graph {
     /// A graph whose input is f32 of that shape.
     pub fn image(
         file: &str,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         input: &str,
         output: &str,
         shape: [usize; 4],
@@ -56,7 +56,7 @@ impl Graph {
     /// A graph whose input is `length` ids.
     pub fn text(
         file: &str,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         input: &str,
         output: &str,
         length: usize,
@@ -75,7 +75,7 @@ impl Graph {
 
     fn load(
         file: &str,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         (input, fact): (&str, InferenceFact),
         output: &str,
         shape: Vec<usize>,
@@ -125,12 +125,15 @@ fn wrong(file: &str, error: &TractError) -> Error {
 }
 
 fn prepare(
-    bytes: &[u8],
+    bytes: Vec<u8>,
     (input, fact): (&str, InferenceFact),
     output: &str,
     kernels: &'static Kernels,
 ) -> TractResult<(Arc<TypedRunnableModel>, RewriteReport)> {
-    let mut model = tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes))?;
+    let mut framework = tract_onnx::onnx();
+    framework.op_register.insert(onnx::LINEAR, FromOnnx::build);
+    // Neither the file nor its parsed form is kept beside the graph that is made of it.
+    let mut model = framework.model_for_proto_model(&onnx::read(bytes, kernels.name())?)?;
     model.select_inputs_by_name([input])?;
     model.select_outputs_by_name([output])?;
     let model = model

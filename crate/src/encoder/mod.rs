@@ -7,10 +7,14 @@
 //! ```
 //! An encoder is shared freely between threads: a run has its own state.
 
+mod attention;
 mod files;
 mod graph;
+mod linear;
 mod manifest;
+mod onnx;
 mod ops;
+mod pattern;
 mod rules;
 mod tokenizer;
 
@@ -113,7 +117,7 @@ impl ImageEncoder {
         let size = tower.size as usize;
         let graph = Graph::image(
             &tower.file,
-            &bytes,
+            bytes,
             &tower.input,
             &tower.output,
             [1, 3, size, size],
@@ -172,7 +176,7 @@ impl TextEncoder {
         let bytes = manifest.read(&tower.file, files)?;
         let graph = Graph::text(
             &tower.file,
-            &bytes,
+            bytes,
             &tower.input,
             &tower.output,
             tower.context_length,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use crate::kernels::{AttentionScratch, AttentionShape, GemmScratch, Kernels, PackedI8};
+use crate::kernels::{AttentionScratch, AttentionShape, Kernels};
 
 /// Kernels as part of an operator's identity: tables are told apart by name.
 #[derive(Debug, Clone, Copy)]
@@ -34,88 +34,32 @@ impl Hash for Table {
 }
 
 /// A tensor's values in a row.
-fn values(tensor: &Tensor) -> TractResult<&[f32]> {
+pub(super) fn values(tensor: &Tensor) -> TractResult<&[f32]> {
     tensor.try_as_plain_ram()?.as_slice::<f32>()
 }
 
 /// Fills a fresh tensor.
-fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> TractResult<TVec<TValue>> {
+pub(super) fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> TractResult<TVec<TValue>> {
     let mut out = Tensor::zero::<f32>(shape)?;
     fill(out.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
     Ok(tvec!(out.into_tvalue()))
 }
 
-/// x · W + b with int8 weights: `[…, m, k]` → `[…, m, n]`.
-#[derive(Debug, Clone)]
-pub(super) struct QLinear {
-    pub weights: Arc<PackedI8>,
-    pub shape: TVec<usize>,
-    pub rows: usize,
-    pub table: Table,
-}
-
-impl PartialEq for QLinear {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.weights, &other.weights) && self.shape == other.shape
-    }
-}
-
-impl Eq for QLinear {}
-
-impl Hash for QLinear {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (Arc::as_ptr(&self.weights) as usize, &self.shape).hash(state);
-    }
-}
-
-impl Op for QLinear {
-    fn name(&self) -> StaticName {
-        "QLinear".into()
-    }
-
-    fn info(&self) -> TractResult<Vec<String>> {
-        let (k, n) = (self.weights.k(), self.weights.n());
-        Ok(vec![format!(
-            "[{}, {k}] x [{k}, {n}] on {}",
-            self.rows,
-            self.table.0.name()
-        )])
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for QLinear {
-    op_out_of_plan!();
-
-    fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let x = values(&inputs[0])?;
-        filled(&self.shape, |out| {
-            self.table.0.gemm_i8(
-                x,
-                self.rows,
-                &self.weights,
-                out,
-                &mut GemmScratch::default(),
-            );
-        })
-    }
-}
-
-impl TypedOp for QLinear {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(&*self.shape)))
-    }
-
-    as_op!();
+/// What is added to an attention's scores.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Mask {
+    None,
+    /// `[t, t]`, the same for every input.
+    Constant(Arc<Tensor>),
+    /// `[t, t]`, or `[t]` for all queries alike: the operator's fourth input.
+    Input,
 }
 
 /// softmax(q·kᵀ·scale + mask)·v over `[t, heads, d]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FusedAttention {
     pub shape: AttentionShape,
-    /// `[t, t]`, added to the scores.
-    pub mask: Option<Arc<Tensor>>,
+    pub mask: Mask,
     pub table: Table,
 }
 
@@ -145,8 +89,19 @@ impl EvalOp for FusedAttention {
             values(&inputs[1])?,
             values(&inputs[2])?,
         ];
-        let mask = self.mask.as_deref().map(values).transpose()?;
         let AttentionShape { t, heads, d, .. } = self.shape;
+        let every_query;
+        let mask = match &self.mask {
+            Mask::None => None,
+            Mask::Constant(mask) => Some(values(mask)?),
+            Mask::Input => match values(&inputs[3])? {
+                row if row.len() == t => {
+                    every_query = row.repeat(t);
+                    Some(&*every_query)
+                }
+                whole => Some(whole),
+            },
+        };
         filled(&[t, heads, d], |out| {
             self.table
                 .0

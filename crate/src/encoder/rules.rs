@@ -7,20 +7,21 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::change_axes::{AxisOp, perm_to_ops};
+use tract_onnx::tract_core::ops::change_axes::perm_to_ops;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
 use tract_onnx::tract_core::ops::nn::{Sigmoid, Softmax};
 
-use super::ops::{FusedAttention, QLinear, QuickGelu, Table};
-use crate::kernels::{AttentionShape, Kernels};
+use super::attention;
+use super::linear::{QLinear, Weights};
+use super::ops::{QuickGelu, Table};
+use super::pattern::{Patch, constant, f32_values, with_constant};
+use crate::kernels::Kernels;
 
 /// Smaller matrices gain nothing from int8.
 const MIN_K: usize = 64;
 const MIN_N: usize = 16;
-
-type Patch = TractResult<Option<TypedModelPatch>>;
 
 /// Applies all rules; tells how many nodes of each kind came of it.
 pub(super) fn apply(
@@ -30,10 +31,10 @@ pub(super) fn apply(
     Rewriter::default()
         .with_rule_for::<EinSum>("qlinear", qlinear)
         .with_rule_for::<ElementWiseOp>("quick_gelu", quick_gelu)
-        .with_rule_for::<Softmax>("attention", attention)
+        .with_rule_for::<Softmax>("attention", attention::rule)
         .rewrite(&Table(kernels), &mut model)?;
     let mut counts = BTreeMap::new();
-    for name in ["QLinear", "FusedAttention", "QuickGelu"] {
+    for name in ["QLinear", "Linear", "FusedAttention", "QuickGelu"] {
         let count = model
             .nodes()
             .iter()
@@ -42,28 +43,6 @@ pub(super) fn apply(
         counts.insert(name, count);
     }
     Ok((model, counts))
-}
-
-/// The constant of an outlet, if it is one.
-fn constant(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
-    model.outlet_fact(outlet).ok()?.konst.clone()
-}
-
-fn concrete(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
-    model
-        .outlet_fact(outlet)
-        .ok()?
-        .shape
-        .as_concrete()
-        .map(Into::into)
-}
-
-fn f32_values(tensor: &Tensor) -> TractResult<Vec<f32>> {
-    Ok(tensor
-        .to_plain_array_view::<f32>()?
-        .iter()
-        .copied()
-        .collect())
 }
 
 /// How the axes of an EinSum with one constant operand make it a linear layer.
@@ -258,7 +237,7 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
         x = patch.wire_node(format!("{name}.axes{i}"), op, &[x])?[0];
     }
     let op = QLinear {
-        weights: Arc::new(packed),
+        weights: Arc::new(Weights::I8(packed)),
         shape: out.into(),
         rows,
         table: *table,
@@ -266,17 +245,6 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     let wired = patch.wire_node(format!("{name}.qlinear"), op, &[x])?;
     patch.shunt_outside(model, last.into(), wired[0])?;
     Ok(Some(patch))
-}
-
-/// The variable and the constant operand of a binary operator.
-fn with_constant<'m>(
-    model: &'m TypedModel,
-    node: &'m TypedNode,
-) -> Option<(&'m TypedBinOp, OutletId, Arc<Tensor>)> {
-    let op = node.op_as::<TypedBinOp>()?;
-    let (at, constant) =
-        (0..2).find_map(|at| Some((at, constant(model, *node.inputs.get(at)?)?)))?;
-    Some((op, node.inputs[1 - at], constant))
 }
 
 /// Mul(x, Sigmoid(Mul(x, 1.702))) → [`QuickGelu`].
@@ -316,87 +284,5 @@ fn quick_gelu(
         &[x],
     )?;
     patch.shunt_outside(model, outer.id.into(), wired[0])?;
-    Ok(Some(patch))
-}
-
-/// An EinSum's axes, renamed a, b, c… in the order of appearance: tract's own letters vary.
-fn einsum_form(node: &TypedNode) -> Option<String> {
-    let axes = node.op_as::<EinSum>()?.axes.to_string();
-    let mut seen: Vec<char> = Vec::new();
-    let rename = |c: char| {
-        if !c.is_alphabetic() {
-            return c;
-        }
-        let at = seen
-            .iter()
-            .position(|known| *known == c)
-            .unwrap_or_else(|| {
-                seen.push(c);
-                seen.len() - 1
-            });
-        char::from(b'a' + at as u8)
-    };
-    Some(axes.chars().map(rename).collect())
-}
-
-/// EinSum(q, k), scale, constant mask, Softmax, EinSum(·, v) → [`FusedAttention`].
-fn attention(
-    table: &Table,
-    model: &TypedModel,
-    node: &TypedNode,
-    name: &str,
-    op: &Softmax,
-) -> Patch {
-    if op.axes.as_slice() != [2] {
-        return Ok(None);
-    }
-    let (mut at, mut mask, mut scale) = (model.node(node.inputs[0].node), None, 1.0);
-    if let Some((op, x, added)) = with_constant(model, at).filter(|(op, ..)| op.0.is::<Add>()) {
-        let tokens = concrete(model, node.inputs[0]).and_then(|shape| shape.last().copied());
-        if !op.0.is::<Add>() || Some(added.len()) != tokens.map(|t| t * t) {
-            return Ok(None);
-        }
-        (at, mask) = (model.node(x.node), Some(added));
-    }
-    if let Some((_, x, factor)) =
-        with_constant(model, at).filter(|(op, _, c)| op.0.is::<Mul>() && c.len() == 1)
-    {
-        scale = f32_values(&*factor.cast_to::<f32>()?)?[0];
-        at = model.node(x.node);
-    }
-    let Some(mixed) = model.single_succ(node.id)? else {
-        return Ok(None);
-    };
-    let heads_first = match (einsum_form(at).as_deref(), einsum_form(mixed).as_deref()) {
-        (Some("abc,dbc->bad"), Some("abc,cad->bad")) => false,
-        (Some("abc,dbc->bad"), Some("abc,cad->abd")) => true,
-        _ => return Ok(None),
-    };
-    let Some(&[t, heads, d]) = concrete(model, at.inputs[0]).as_deref() else {
-        return Ok(None);
-    };
-    let inputs = [at.inputs[0], at.inputs[1], mixed.inputs[1]];
-    let same = inputs
-        .iter()
-        .all(|input| concrete(model, *input).as_deref() == Some(&[t, heads, d]));
-    if !same
-        || mask
-            .as_ref()
-            .is_some_and(|mask| mask.datum_type() != f32::datum_type())
-    {
-        return Ok(None);
-    }
-    let mut patch = TypedModelPatch::default();
-    let taps = patch.taps(model, &inputs)?;
-    let op = FusedAttention {
-        shape: AttentionShape { t, heads, d, scale },
-        mask,
-        table: *table,
-    };
-    let mut wired = patch.wire_node(format!("{name}.attention"), op, &taps)?[0];
-    if heads_first {
-        wired = patch.wire_node(format!("{name}.heads"), AxisOp::Move(1, 0), &[wired])?[0];
-    }
-    patch.shunt_outside(model, mixed.id.into(), wired)?;
     Ok(Some(patch))
 }
