@@ -46,7 +46,7 @@ fn shipped(kernels: &'static Kernels) -> Model {
 
 #[test]
 fn a_vit_is_rewritten_and_agrees_with_onnxruntime() {
-    for name in ["vit", "vit-int8"] {
+    for name in ["vit", "vit-int8", "vit-dynamic"] {
         let Some(expected) = golden(&format!("{name}/expected.json")) else {
             return;
         };

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from bpe import Tokenizer
+from photos import Pixels
 
 CAPTIONED = 100  # photos that a caption is searched in
 SOURCES = {"caltech101": 10, "imagenette": 20, "clothing": 10}  # photos a label, for precision@5
@@ -108,7 +109,8 @@ def labelled(folder):
 
 def held_out(out):
     """({set name: (photos, captions)}, {source: (photos, labels)})"""
-    rows, store = json.load(open(out / "photos.json")), np.load(out / "photos.npy", mmap_mode="r")
+    rows = json.load(open(out / "photos.json"))
+    store = Pixels(out, rows)
     held = [(i, row) for i, row in enumerate(rows) if row["validation"] and row["texts"]]
     picture = lambda i: Image.fromarray(store[i])
     captioned = {}

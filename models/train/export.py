@@ -4,7 +4,8 @@
 
 OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx`, `merges.txt` and `manifest.json`.
 Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row, for the embedding),
-followed by DequantizeLinear; activations stay f32. Each graph is checked against its PyTorch tower.
+followed by DequantizeLinear; activations stay f32 in the graph, and the text tower's are smoothed for
+runtimes that make them integers. Each graph is checked against its PyTorch tower.
 """
 import argparse
 import hashlib
@@ -18,6 +19,8 @@ import onnxruntime
 import torch
 from onnx import helper, numpy_helper
 
+from bpe import Tokenizer
+from photos import SIDE, Pixels
 from towers import CONTEXT, DIM, MEAN, SIZE, STD, VOCABULARY, ImageTower, TextTower
 
 OPSET = 17
@@ -109,6 +112,34 @@ class Int8:
                 helper.make_node("Mul", [f"{out}.cast", f"{out}.scale"], [out], f"{out}.dequantise")]
 
 
+@torch.no_grad()
+def smooth(tower, sentences, alpha=0.7):
+    """Moves what is large in the activations before the linear layers into their weights, channel by
+    channel, so that a runtime that quantises these activations loses less (SmoothQuant, Xiao et al. 2023):
+    s = max|x|^α / max|w|^(1-α); the normalisation before is divided by s, the weights are multiplied.
+    The tower computes the same as before."""
+    seen = {}
+
+    def watch(norm, inputs, out):
+        seen[norm] = torch.maximum(seen.get(norm, torch.zeros(DIM)), out[ids != VOCABULARY].abs().amax(0))
+
+    norms = {norm: after for layer in tower.layers
+             for norm, after in ((layer.norm1, [layer.q, layer.k, layer.v]), (layer.norm2, [layer.up]))}
+    hooks = [norm.register_forward_hook(watch) for norm in norms]
+    ids = torch.cat(sentences)
+    tower(ids)
+    for hook in hooks:
+        hook.remove()
+    for norm, after in norms.items():
+        w = torch.cat([linear.weight for linear in after]).abs().amax(0).clamp(min=1e-5)
+        s = seen[norm].clamp(min=1e-5) ** alpha / w ** (1 - alpha)
+        s /= s.log().mean().exp()
+        norm.weight /= s
+        norm.bias /= s
+        for linear in after:
+            linear.weight *= s
+
+
 def least_cosine(path, source, tower, examples):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 1.0
@@ -132,23 +163,29 @@ def write(tower, examples, path, source, target):
     return worst
 
 
-def examples(out, count):
+def examples(out, count, merges):
     """Photos and sentences that were kept out of training; noise when there are none."""
     if (out / "photos.json").exists():
-        held = [i for i, row in enumerate(json.load(open(out / "photos.json"))) if row["validation"]]
-        store = np.load(out / "photos.npy", mmap_mode="r")
+        rows = json.load(open(out / "photos.json"))
+        held = [i for i, row in enumerate(rows) if row["validation"] and row["side"] == SIDE]
+        store = Pixels(out, rows)
         at = [held[i] for i in np.linspace(0, len(held) - 1, count).astype(int)]
         photos = torch.tensor(np.stack([store[i] for i in at])).permute(0, 3, 1, 2).float() / 255
     else:
         photos = torch.rand(count, 3, SIZE, SIZE)
     photos = (photos - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-    random = np.random.default_rng(0)
-    rows = []
-    for _ in range(count):
-        tokens = random.integers(256, VOCABULARY - 2, random.integers(1, CONTEXT - 1))
-        row = [VOCABULARY - 2, *tokens, VOCABULARY - 1]
-        rows.append(row + [VOCABULARY] * (CONTEXT - len(row)))
-    return list(photos.split(1)), list(torch.tensor(rows).split(1))
+    if (out / "texts.json").exists():
+        # The first thousand were kept out (`text.train`).
+        tokenizer = Tokenizer(merges, VOCABULARY)
+        rows = [tokenizer.encode(text, CONTEXT) for text in json.load(open(out / "texts.json"))[:8 * count]]
+    else:
+        random = np.random.default_rng(0)
+        rows = []
+        for _ in range(count):
+            tokens = random.integers(256, VOCABULARY - 2, random.integers(1, CONTEXT - 1))
+            row = [VOCABULARY - 2, *tokens, VOCABULARY - 1]
+            rows.append(row + [VOCABULARY] * (CONTEXT - len(row)))
+    return list(photos.split(1)), list(torch.tensor(np.array(rows)).split(1))
 
 
 def manifest(folder, version):
@@ -182,7 +219,8 @@ def main():
     if (args.out / "image.pt").exists() or not args.untrained:
         image.load_state_dict(torch.load(args.out / "image.pt")["average"])
     args.model.mkdir(parents=True, exist_ok=True)
-    photos, sentences = examples(args.out, 32)
+    photos, sentences = examples(args.out, 32, args.merges)
+    smooth(text, sentences)
     worst = min(write(image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"),
                 write(text, sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
     assert worst >= LEAST_COSINE, worst

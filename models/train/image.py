@@ -7,7 +7,8 @@ Three lessons a batch, each where the photo has what it needs:
 - the teacher's soft predictions: the tower's similarity to the 1,000 label embeddings, at a learned
   temperature, against the teacher's ten likeliest classes (ConSE's idea, Norouzi et al. 2014, learned);
 - the cosine to the mean of those label embeddings, weighted by the predictions;
-- its own words: contrastive against the batch's label sentences or captions (InfoNCE).
+- its own words: contrastive against the batch's label sentences or captions, and
+  against random sentences of the corpus (InfoNCE).
 Small pictures first: most of what is learned early does not need the pixels. What is exported is an
 exponential moving average of the weights. Resumes from `image.pt` when it is there.
 """
@@ -23,18 +24,21 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from photos import Pixels
 from towers import MEAN, STD, ImageTower
 
-# How often a photo of a source is drawn: many small pictures must not drown the few real ones.
-WEIGHTS = {"tiny": 0.35, "pacs": 0.5, "samples": 4, "flickr": 4}
+# How often a photo of a source is drawn.
+# Sources with many classes or captions come often, those with ten or five classes seldom.
+WEIGHTS = {"samples": 6, "flickr": 6, "imagen": 4, "imagenette": 0.4, "grocery": 0.4, "scenes": 0.4, "flowers": 0.3, "pacs": 0.2}
+OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
 
 
 class Photos:
     """Random batches with augmentation, on uint8 arrays in memory-mapped order."""
 
     def __init__(self, out, seed):
-        self.pixels = np.load(out / "photos.npy", mmap_mode="r")
         self.rows = json.load(open(out / "photos.json"))
+        self.pixels = Pixels(out, self.rows)
         teacher = np.load(out / "teacher.npz")
         self.classes, self.probabilities = teacher["classes"], teacher["probabilities"].astype(np.float32)
         space = np.load(out / "texts.npz")
@@ -50,20 +54,31 @@ class Photos:
         self.random = np.random.default_rng(seed)
 
     def teach_by_words(self):
-        """Rows that the teacher was not asked about: the labels nearest to their words stand in for it."""
-        words = {row[0] for row in self.texts if row}
+        """Small photos, which the teacher sees badly or was not asked about: the labels nearest to their
+        words have half a say or all of it."""
+        words, top = {row[0] for row in self.texts if row}, self.classes.shape[2]
         near = {}
         for word in words:
-            p, classes = (self.words[word] @ self.labels.T * 30).softmax(0).topk(self.classes.shape[2])
+            p, classes = (self.words[word] @ self.labels.T * 30).softmax(0).topk(top)
             near[word] = classes.numpy() + 1, p.numpy()
-        for i in np.nonzero(self.probabilities.sum((1, 2)) == 0)[0]:
-            if self.texts[i]:
-                self.classes[i], self.probabilities[i] = near[self.texts[i][0]]
+        for i, row in enumerate(self.rows):
+            if not self.texts[i] or (row["source"] not in ("tiny", "mini") and self.probabilities[i].any()):
+                continue
+            classes, p = near[self.texts[i][0]]
+            if not self.probabilities[i].any():
+                self.classes[i], self.probabilities[i] = classes, p
+                continue
+            for view in range(2):
+                share = np.zeros(len(self.labels) + 1, np.float32)
+                np.add.at(share, self.classes[i, view], self.probabilities[i, view])
+                np.add.at(share, classes, p)
+                best = np.argpartition(-share, top)[:top]
+                self.classes[i, view], self.probabilities[i, view] = best, share[best] / share.sum()
 
     def crop(self, pixels, side, flip):
-        """A random part, 40 to 100 % of the area, sides between 3:4 and 4:3; uint8 [side, side, 3]."""
+        """A random part, 45 to 100 % of the area, sides between 3:4 and 4:3; uint8 [side, side, 3]."""
         full, random = pixels.shape[0], self.random
-        edge, aspect = full * np.sqrt(random.uniform(0.4, 1)), np.exp(random.uniform(-0.14, 0.14))
+        edge, aspect = full * np.sqrt(random.uniform(0.45, 1)), np.exp(random.uniform(-0.14, 0.14))
         h, w = min(full, int(edge * aspect)), min(full, int(edge / aspect))
         y, x = random.integers(0, full - h + 1), random.integers(0, full - w + 1)
         # Pillow's resize works on bytes: several times faster than one on floats.
@@ -76,8 +91,8 @@ class Photos:
         views = self.random.integers(0, 2, size)
         x = np.stack([self.crop(self.pixels[r], side, v) for r, v in zip(rows, views)])
         x = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
-        gain = torch.tensor(self.random.uniform(0.75, 1.25, (size, 3, 1, 1)), dtype=torch.float32)
-        grey = torch.tensor(self.random.random((size, 1, 1, 1)) < 0.08)
+        gain = self.random.uniform(0.8, 1.2, (size, 1, 1, 1)) * self.random.uniform(0.9, 1.1, (size, 3, 1, 1))
+        gain, grey = torch.tensor(gain, dtype=torch.float32), torch.tensor(self.random.random((size, 1, 1, 1)) < 0.05)
         x = torch.where(grey, x.mean(1, keepdim=True).expand_as(x), x) * gain
         x = (x.clamp(0, 1) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         text = [int(self.random.choice(self.texts[r])) if self.texts[r] else -1 for r in rows]
@@ -107,7 +122,11 @@ def lessons(out, photos, classes, probabilities, text, temperature):
         target = same / same.sum(1, keepdim=True)
         pairs = out[has] @ words.T * temperature.exp()
         own = 1 - (out[has] * words).sum(1)
-        loss = loss + 0.5 * (F.cross_entropy(pairs, target) + F.cross_entropy(pairs.T, target)) + own.mean()
+        others = photos.words[torch.randint(len(photos.words), (OTHERS,))]
+        # A sentence that means nearly the same is no counterexample.
+        apart = (out[has] @ others.T * temperature.exp()).masked_fill(words @ others.T > 0.6, -1e4)
+        told = F.cross_entropy(torch.cat([pairs, apart], 1), F.pad(target, (0, OTHERS)))
+        loss = loss + 0.5 * (told + F.cross_entropy(pairs.T, target)) + own.mean()
     return loss
 
 
@@ -134,8 +153,8 @@ class Peers:
 
 
 def side_at(done, side):
-    """Half the side for the first half of the time, three quarters up to 85 % of it, then all of it."""
-    return side // 2 if done < 0.5 else side * 3 // 4 if done < 0.85 else side
+    """Half the side for 40 % of the time, three quarters up to 85 % of it, then all of it."""
+    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.85 else side
 
 
 def train(args):

@@ -2,10 +2,11 @@
 
     python photos.py RAW OUT --evaluation DIR
 
-RAW holds one folder for each source, as fetched; OUT gets `photos.npy` [N, 160, 160, 3] and
-`photos.json`, a row a photo: source, texts (label sentences or captions), and whether it is kept
-for validation. A photo's side of the split hangs on the hash of its bytes, so it never changes.
-Photos of `--evaluation` are left out by digest, and near-duplicates of them by an average hash.
+RAW holds one folder for each source, as fetched; OUT gets `photos-SIDE.npy` [N, SIDE, SIDE, 3] for each
+SIDE and `photos.json`, a row a photo: source, texts (label sentences or captions), where it lies (side,
+at), and whether it is kept for validation. A photo's side of the split hangs on the hash of its bytes, so
+it never changes. Photos of `--evaluation` are left out by digest, and near-duplicates of them by an
+average hash; training photos that are near-duplicates of a validation photo are left out as well.
 """
 import argparse
 import hashlib
@@ -18,8 +19,21 @@ import numpy as np
 from PIL import Image, ImageOps
 
 SIDE = 160
+SMALL = {"tiny": 64, "mini": 84, "scenes": 150}  # sources whose photos are this small: no pixels are invented on disk
 VALIDATION_SHARE = 0.05
 HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
+
+
+class Pixels:
+    """The decoded photos, by the row's number."""
+
+    def __init__(self, out, rows):
+        self.stores = {side: np.load(out / f"photos-{side}.npy", mmap_mode="r") for side in {row["side"] for row in rows}}
+        self.rows = rows
+
+    def __getitem__(self, number):
+        row = self.rows[number]
+        return self.stores[row["side"]][row["at"]]
 
 
 def words(name):
@@ -49,6 +63,15 @@ def sources(raw):
         yield "pacs", file, [f"{words(file.parts[-2])} {style}" if style != "photo" else words(file.parts[-2])]
     for file in sorted((raw / "imagenette").glob("*/n*/*.JPEG")):
         yield "imagenette", file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
+    for file in sorted((raw / "imagen").glob("imagen/*.jpg")):
+        yield "imagen", file, [words(file.stem.split("_", 2)[2])]
+    for file in sorted((raw / "grocery").glob("dataset/t*/**/*.jpg")):
+        kind, parent = words(file.parts[-2]), words(file.parts[-3])
+        yield "grocery", file, [kind if parent in ("fruit", "vegetables", "packages") or parent in kind else f"{kind} {parent}"]
+    for file, label in folders(raw / "scenes", "*/*/*.jpg"):
+        yield "scenes", file, label
+    for file in sorted((raw / "mini").glob("*/n*/*.jpg")):
+        yield "mini", file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
     for file, label in folders(raw / "clothing", "*/*/*.jpg"):
         yield "clothing", file, label
     for file, label in folders(raw / "flowers", "flowers/*/*.jpg"):
@@ -103,10 +126,11 @@ def decode(job):
     except Exception:  # a broken file is no training example
         return None
     near = average_hash(image)
-    image = ImageOps.fit(image, (SIDE, SIDE), Image.BICUBIC)
+    side = SMALL.get(source, SIDE)
+    image = ImageOps.fit(image, (side, side), Image.BICUBIC)
     validation = source in HELD_OUT or int(digest[:8], 16) / 2**32 < VALIDATION_SHARE
     return np.asarray(image), {"source": source, "texts": texts, "digest": digest, "hash": near,
-                               "file": file.name, "validation": validation}
+                               "file": file.name, "validation": validation, "side": side}
 
 
 def evaluation_marks(folder):
@@ -116,6 +140,26 @@ def evaluation_marks(folder):
             digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
             hashes.append(average_hash(Image.open(file).convert("RGB")))
     return digests, np.array(hashes, dtype=np.uint64)
+
+
+def near(one, marks, most):
+    """Whether a hash is at most `most` bits from one of the marks."""
+    return len(marks) > 0 and np.bitwise_count(marks ^ np.uint64(one)).min() <= most
+
+
+class Stores:
+    """Photos appended to an array of their side."""
+
+    def __init__(self, out, jobs):
+        sides = [SMALL.get(source, SIDE) for source, _, _ in jobs]
+        self.stores = {side: np.lib.format.open_memmap(out / f"photos-{side}.npy", "w+", np.uint8,
+                                                       (sides.count(side), side, side, 3)) for side in set(sides)}
+        self.used = dict.fromkeys(self.stores, 0)
+
+    def append(self, pixels, row):
+        row["at"] = self.used[row["side"]]
+        self.stores[row["side"]][row["at"]] = pixels
+        self.used[row["side"]] += 1
 
 
 def main():
@@ -128,23 +172,24 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     digests, hashes = evaluation_marks(args.evaluation)
     jobs = list(sources(args.raw))
-    store = np.lib.format.open_memmap(args.out / "photos.npy", "w+", np.uint8, (len(jobs), SIDE, SIDE, 3))
-    rows, left_out = [], 0
+    stores, rows, left_out = Stores(args.out, jobs), [], 0
     with Pool(args.workers) as pool:
         for done in pool.imap(decode, jobs, chunksize=64):
             if done is None:
                 continue
             pixels, row = done
-            distance = np.bitwise_count(hashes ^ np.uint64(row["hash"])).min() if len(hashes) else 64
-            if row["digest"] in digests or (distance <= 3 and row["source"] in ("samples", "imagenette", "tiny")):
+            if row["digest"] in digests or near(row["hash"], hashes, 3):
                 left_out += 1
                 continue
-            store[len(rows)] = pixels
+            stores.append(pixels, row)
             rows.append(row)
-    store.flush()
+    held = np.array([row["hash"] for row in rows if row["validation"]], dtype=np.uint64)
+    crossing = [not row["validation"] and near(row["hash"], held, 1) for row in rows]
+    rows = [row for row, crosses in zip(rows, crossing) if not crosses]
     json.dump(rows, open(args.out / "photos.json", "w"))
     counts = {name: sum(row["source"] == name for row in rows) for name in sorted({row["source"] for row in rows})}
-    print(f"{len(rows)} photos {counts}; {left_out} left out as (near-)duplicates of the evaluation's")
+    print(f"{len(rows)} photos {counts}; {left_out} left out as (near-)duplicates of the evaluation's, "
+          f"{sum(crossing)} of validation photos")
 
 
 if __name__ == "__main__":

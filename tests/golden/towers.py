@@ -6,6 +6,8 @@ Writes into OUT:
 - `vit/`, `vit-int8/`: a small random-weight ViT as CLIP's exports have it (QuickGELU, attention by
   MatMul and Softmax), once in f32 and once with int8 weights behind DequantizeLinear, each a model
   folder with a manifest, and `expected.json`: input and output;
+- `vit-dynamic/`: the same quantised by onnxruntime, as model hubs have it: integers that are made at run
+  time (DynamicQuantizeLinear, MatMulInteger, ConvInteger);
 - `vgg/`: a small random-weight CNN after VGG16 (Simonyan and Zisserman 2015) without its classifier, its
   last features averaged, as people use it for image search: a model without a text tower;
 - `shipped.json`: inputs and outputs of the model that ships;
@@ -20,6 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from PIL import Image, ImageOps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -131,6 +134,18 @@ def run(path, **inputs):
 def write(out, graph):
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, out / "image.onnx")
+    describe(out)
+
+
+def write_dynamic(out, floats):
+    out.mkdir(parents=True, exist_ok=True)
+    options = {"EnableSubgraph": False, "MatMulConstBOnly": True}
+    quantize_dynamic(floats / "image.onnx", out / "image.onnx", weight_type=QuantType.QUInt8, extra_options=options)
+    describe(out)
+
+
+def describe(out):
+    """The manifest, and what onnxruntime makes of a fixed input."""
     data = (out / "image.onnx").read_bytes()
     manifest = {
         "format": 1, "name": out.name, "dim": DIM,
@@ -187,6 +202,7 @@ def main():
     args = parser.parse_args()
     write(args.out / "vit", vit(int8=False))
     write(args.out / "vit-int8", vit(int8=True))
+    write_dynamic(args.out / "vit-dynamic", args.out / "vit")
     write(args.out / "vgg", vgg())
     model = ROOT / "models/photorecall-s"
     manifest = json.loads((model / "manifest.json").read_text())

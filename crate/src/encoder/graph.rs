@@ -81,7 +81,7 @@ impl Graph {
         shape: Vec<usize>,
         kernels: &'static Kernels,
     ) -> Result<Self> {
-        let prepared = prepare(bytes, (input, fact), output, kernels);
+        let prepared = prepare(bytes, (input, fact), output, &shape, kernels);
         let (plan, report) = prepared.map_err(|error| wrong(file, &error))?;
         Ok(Self {
             file: file.to_owned(),
@@ -128,12 +128,19 @@ fn prepare(
     bytes: Vec<u8>,
     (input, fact): (&str, InferenceFact),
     output: &str,
+    shape: &[usize],
     kernels: &'static Kernels,
 ) -> TractResult<(Arc<TypedRunnableModel>, RewriteReport)> {
     let mut framework = tract_onnx::onnx();
     framework.op_register.insert(onnx::LINEAR, FromOnnx::build);
     // Neither the file nor its parsed form is kept beside the graph that is made of it.
-    let mut model = framework.model_for_proto_model(&onnx::read(bytes, kernels.name())?)?;
+    let wanted = onnx::Wanted {
+        input,
+        output,
+        shape,
+        kernels: kernels.name(),
+    };
+    let mut model = framework.model_for_proto_model(&onnx::read(bytes, &wanted)?)?;
     model.select_inputs_by_name([input])?;
     model.select_outputs_by_name([output])?;
     let model = model

@@ -6,6 +6,8 @@
 //! DynamicQuantizeLinear(x) ─ MatMulInteger(·, W [k, n]) ─ Cast ─ Mul(·, scales)    onnxruntime's
 //!     └── either, and the Add of a bias after it ──▶ QLinear(x, W i8, scale [n], bias [n])
 //! ```
+//! Of a file with both towers only what the asked output needs is kept. Convolutions in integers become
+//! ones in f32: there are few weights in them, and tract has no fast kernel for them.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
@@ -14,7 +16,7 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::bail;
+use tract_onnx::tract_core::internal::{TractErrorContext as _, bail};
 
 /// The operator that linear layers become; [`super::linear`] tells tract what it is.
 pub(super) const LINEAR: &str = "photorecall.QLinear";
@@ -22,15 +24,50 @@ pub(super) const LINEAR: &str = "photorecall.QLinear";
 /// That operator's attribute with the name of the kernels to pack for.
 pub(super) const TABLE: &str = "kernels";
 
-/// Parses a file and brings its integer linear layers together, for the kernels of that name.
-pub(super) fn read(bytes: Vec<u8>, kernels: &str) -> TractResult<ModelProto> {
+/// What is wanted of a file.
+pub(super) struct Wanted<'a> {
+    pub input: &'a str,
+    pub output: &'a str,
+    /// The input's shape; a mask of the input is all ones, of the same shape.
+    pub shape: &'a [usize],
+    /// Name of the kernels to pack for.
+    pub kernels: &'a str,
+}
+
+/// Parses a file and makes of it what tract is to read.
+pub(super) fn read(bytes: Vec<u8>, wanted: &Wanted) -> TractResult<ModelProto> {
     let mut model = tract_onnx::onnx().proto_model_for_read(&mut Cursor::new(bytes))?;
-    if let Some(graph) = &mut model.graph {
-        check(graph)?;
-        join_linear(graph, kernels);
-        drop_unused(graph);
+    let graph = model.graph.as_mut().context("a file without a graph")?;
+    graph.output.retain(|output| output.name == wanted.output);
+    if graph.output.is_empty() {
+        bail!("no output {:?}", wanted.output);
     }
+    if !graph.input.iter().any(|input| input.name == wanted.input) {
+        bail!("no input {:?}", wanted.input);
+    }
+    check(graph)?;
+    drop_unused(graph);
+    see_everything(graph, wanted);
+    join_linear(graph, wanted.kernels);
+    drop_unused(graph);
     Ok(model)
+}
+
+/// The mask of a text says which tokens are padding. A text tower that looks backwards only and reads
+/// its result where the text ends is not changed by what comes after: the mask becomes ones.
+fn see_everything(graph: &mut GraphProto, wanted: &Wanted) {
+    let is_mask = |name: &str| name == "attention_mask" || name == "pixel_attention_mask";
+    let masks = graph.input.iter().filter(|input| is_mask(&input.name));
+    let ones = masks.map(|input| TensorProto {
+        name: input.name.clone(),
+        dims: wanted.shape.iter().map(|d| *d as i64).collect(),
+        data_type: DataType::Int64 as i32,
+        int64_data: vec![1; wanted.shape.iter().product()],
+        ..TensorProto::default()
+    });
+    let ones: Vec<_> = ones.collect();
+    graph.initializer.extend(ones);
+    graph.input.retain(|input| !is_mask(&input.name));
 }
 
 /// What tract takes for granted.
@@ -105,14 +142,15 @@ impl<'g> Uses<'g> {
             .map(|d| usize::try_from(*d).ok())
             .collect();
         let (shape, raw) = (shape?, &tensor.raw_data);
+        let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let values: Vec<f32> = match DataType::try_from(tensor.data_type).ok()? {
+            DataType::Uint8 | DataType::Int8 if raw.is_empty() => {
+                tensor.int32_data.iter().map(|q| *q as f32).collect()
+            }
             DataType::Uint8 => raw.iter().map(|q| f32::from(*q)).collect(),
             DataType::Int8 => raw.iter().map(|q| f32::from(*q as i8)).collect(),
             DataType::Float if raw.is_empty() => tensor.float_data.clone(),
-            DataType::Float => {
-                let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-                raw.chunks_exact(4).map(number).collect()
-            }
+            DataType::Float => raw.chunks_exact(4).map(number).collect(),
             _ => return None,
         };
         (values.len() == shape.iter().product::<usize>()).then_some((shape, values))
@@ -136,20 +174,23 @@ fn join_linear(graph: &mut GraphProto, kernels: &str) {
     for node in &graph.node {
         let found = match node.op_type.as_str() {
             "MatMul" => dequantised(&uses, node),
-            "MatMulInteger" => dynamic(&uses, node),
+            "MatMulInteger" | "ConvInteger" => dynamic(&uses, node),
             _ => None,
         };
-        if let Some(layer) = found.and_then(|found| join(&uses, found)) {
-            joined.push(layer);
-        }
+        joined.extend(found.and_then(|found| match node.op_type.as_str() {
+            "ConvInteger" => in_floats(&uses, node, found),
+            _ => join(&uses, found),
+        }));
     }
     for Joined { mut node, tensors } in joined {
-        node.attribute.push(AttributeProto {
-            name: TABLE.into(),
-            r#type: AttributeType::String as i32,
-            s: kernels.into(),
-            ..AttributeProto::default()
-        });
+        if node.op_type == LINEAR {
+            node.attribute.push(AttributeProto {
+                name: TABLE.into(),
+                r#type: AttributeType::String as i32,
+                s: kernels.into(),
+                ..AttributeProto::default()
+            });
+        }
         let out = &node.output[0];
         graph.node.retain(|old| !old.output.contains(out));
         graph.node.push(node);
@@ -193,7 +234,7 @@ fn dequantised(uses: &Uses, node: &NodeProto) -> Option<Found> {
 /// Mul(Cast(MatMulInteger(xq, W, x zero, zero)), x scale · scale), with xq by DynamicQuantizeLinear.
 fn dynamic(uses: &Uses, node: &NodeProto) -> Option<Found> {
     let [xq, w, x_zero, zero] = node.input.as_slice() else {
-        return None;
+        return None; // without zero points: not what onnxruntime writes
     };
     let source = uses.made_by(xq, "DynamicQuantizeLinear")?;
     if source.output.get(2) != Some(x_zero) {
@@ -224,6 +265,40 @@ fn dynamic(uses: &Uses, node: &NodeProto) -> Option<Found> {
 struct Joined {
     node: NodeProto,
     tensors: Vec<TensorProto>,
+}
+
+/// A convolution with integer weights `[out, …]` as the one in floats that it stands for.
+fn in_floats(uses: &Uses, node: &NodeProto, found: Found) -> Option<Joined> {
+    let tensor = uses.constants.get(found.weights.as_str())?;
+    let (shape, mut weights) = uses.values(&found.weights)?;
+    let channels = *shape.first()?;
+    let fits = |values: &[f32]| values.len() == 1 || values.len() == channels;
+    if channels == 0 || !fits(&found.zero) || !fits(&found.scale) {
+        return None;
+    }
+    let length = (weights.len() / channels).max(1);
+    for (channel, filter) in weights.chunks_mut(length).enumerate() {
+        let (zero, scale) = (
+            found.zero[channel % found.zero.len()],
+            found.scale[channel % found.scale.len()],
+        );
+        filter.iter_mut().for_each(|w| *w = (*w - zero) * scale);
+    }
+    let name = format!("{}.weights", found.out);
+    let mut values = floats(name.clone(), weights);
+    values.dims.clone_from(&tensor.dims);
+    let node = NodeProto {
+        input: vec![found.x, name],
+        name: found.out.clone(),
+        output: vec![found.out],
+        op_type: "Conv".into(),
+        attribute: node.attribute.clone(),
+        ..NodeProto::default()
+    };
+    Some(Joined {
+        node,
+        tensors: vec![values],
+    })
 }
 
 /// `None` when the weights are no sound integer matrix: then the layer stays as it is.
