@@ -45,6 +45,8 @@ pub(super) fn read(bytes: Vec<u8>, wanted: &Wanted) -> TractResult<ModelProto> {
     if !graph.input.iter().any(|input| input.name == wanted.input) {
         bail!("no input {:?}", wanted.input);
     }
+    // Shapes that the exporter noted, with names for what is fixed here.
+    graph.value_info.clear();
     check(graph)?;
     drop_unused(graph);
     see_everything(graph, wanted);
