@@ -165,6 +165,35 @@ fn tokens_are_those_of_clips_own_tokenizer_with_its_whole_vocabulary() {
 }
 
 #[test]
+fn a_tokenizer_json_is_read_in_both_of_its_forms() {
+    let path = root().join("models/photorecall-s/merges.txt");
+    let merges = std::fs::read_to_string(path).expect("merges");
+    let pairs = || {
+        merges
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(' '))
+    };
+    let joined: Vec<Value> = pairs().map(|(a, b)| format!("{a} {b}").into()).collect();
+    let apart: Vec<Value> = pairs().map(|(a, b)| vec![a, b].into()).collect();
+    let entry = |file: &str| TokenizerEntry {
+        kind: "clip-bpe".into(),
+        vocab_size: 16_384,
+        file: file.into(),
+    };
+    let plain = Tokenizer::new(&entry("merges.txt"), merges.as_bytes(), 77, 0).expect("sound");
+    for listed in [joined, apart] {
+        let json = serde_json::json!({"model": {"type": "BPE", "merges": listed}}).to_string();
+        let read = Tokenizer::new(&entry("tokenizer.json"), json.as_bytes(), 77, 0).expect("sound");
+        for text in ["a photo of a golden retriever", "Crème brûlée, 2019!"] {
+            assert_eq!(read.ids(text), plain.ids(text));
+        }
+    }
+    let broken = Tokenizer::new(&entry("tokenizer.json"), b"{}", 77, 0).expect_err("no merges");
+    assert!(broken.to_string().contains("tokenizer.json"), "{broken}");
+}
+
+#[test]
 fn a_cnn_without_a_text_tower_agrees_and_refuses_words_by_name() {
     let Some(expected) = golden("vgg/expected.json") else {
         return;

@@ -29,7 +29,7 @@ from towers import MEAN, STD, ImageTower
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
-WEIGHTS = {"samples": 6, "flickr": 6, "imagen": 4, "imagenette": 0.4, "grocery": 0.4, "scenes": 0.4, "flowers": 0.3, "pacs": 0.2}
+WEIGHTS = {"samples": 6, "nips17": 6, "flickr": 6, "imagen": 4, "imagenette": 0.4, "grocery": 0.4, "scenes": 0.4, "flowers": 0.3, "pacs": 0.2}
 OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
 
 

@@ -9,6 +9,7 @@ it never changes. Photos of `--evaluation` are left out by digest, and near-dupl
 average hash; training photos that are near-duplicates of a validation photo are left out as well.
 """
 import argparse
+import csv
 import hashlib
 import json
 import pathlib
@@ -22,6 +23,9 @@ SIDE = 160
 SMALL = {"tiny": 64, "mini": 84, "scenes": 150}  # sources whose photos are this small: no pixels are invented on disk
 VALIDATION_SHARE = 0.05
 HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
+
+
+INSTRUMENTS = {"acordian": "accordion", "saxaphone": "saxophone", "marakas": "maracas", "casaba": "cabasa", "bongo drum": "bongo drums"}
 
 
 class Pixels:
@@ -68,6 +72,16 @@ def sources(raw):
     for file in sorted((raw / "grocery").glob("dataset/t*/**/*.jpg")):
         kind, parent = words(file.parts[-2]), words(file.parts[-3])
         yield "grocery", file, [kind if parent in ("fruit", "vegetables", "packages") or parent in kind else f"{kind} {parent}"]
+    names = {index: name for index, name in enumerate(synsets[key] for key in sorted(synsets))}
+    told = raw / "nips17/dataset/images.csv"
+    for row in csv.DictReader(open(told)) if told.exists() else []:
+        yield "nips17", raw / f"nips17/dataset/images/{row['ImageId']}.png", [names[int(row["TrueLabel"]) - 1]]
+    for file, label in folders(raw / "instruments", "train/*/*.jpg"):
+        yield "instruments", file, [INSTRUMENTS.get(label[0], label[0])]
+    told = raw / "monkeys/monkey_labels.txt"
+    monkeys = dict(re.findall(r"(?m)^(n\d) *,[^,]*, *(\w+)", told.read_text())) if told.exists() else {}
+    for file, label in folders(raw / "monkeys", "training/*/*.*"):
+        yield "monkeys", file, [words(monkeys[label[0]])]
     for file, label in folders(raw / "scenes", "*/*/*.jpg"):
         yield "scenes", file, label
     for file in sorted((raw / "mini").glob("*/n*/*.jpg")):
@@ -122,7 +136,9 @@ def decode(job):
     data = file.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     try:
-        image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+        image = Image.open(file)
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG is decoded no larger than is needed
+        image = ImageOps.exif_transpose(image).convert("RGB")
     except Exception:  # a broken file is no training example
         return None
     near = average_hash(image)

@@ -24,7 +24,8 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// From the merges in CLIP's own format: a header line, then one merge a line.
+    /// From the merges in CLIP's own format (a header line, then one merge a line), or from the
+    /// `tokenizer.json` of Hugging Face's tokenizers when the file's name ends so.
     ///
     /// # Errors
     /// [`Error::Vocabulary`] when the merges are broken or too few.
@@ -37,6 +38,13 @@ impl Tokenizer {
         let broken = |source| Error::Vocabulary {
             file: entry.file.clone(),
             source,
+        };
+        let listed;
+        let merges = if entry.file.ends_with(".json") {
+            listed = merges_of_json(merges).map_err(|error| broken(error.into()))?;
+            listed.as_bytes()
+        } else {
+            merges
         };
         let bpe = Bpe::with_vocabulary(merges, entry.vocab_size).map_err(broken)?;
         if bpe.end_of_text().to_u16() != entry.vocab_size - 1 {
@@ -71,6 +79,34 @@ impl Tokenizer {
         ids.resize(self.context_length, self.pad_id);
         ids
     }
+}
+
+/// The merges of a `tokenizer.json` in CLIP's own format.
+fn merges_of_json(json: &[u8]) -> serde_json::Result<String> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: Model,
+    }
+    #[derive(serde::Deserialize)]
+    struct Model {
+        merges: Vec<Merge>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Merge {
+        Joined(String),
+        Pair(String, String),
+    }
+    let file: File = serde_json::from_slice(json)?;
+    let mut lines = String::from("#version: 0.2\n");
+    for merge in file.model.merges {
+        match merge {
+            Merge::Joined(pair) => lines.push_str(&pair),
+            Merge::Pair(left, right) => lines.extend([left.as_str(), " ", right.as_str()]),
+        }
+        lines.push('\n');
+    }
+    Ok(lines)
 }
 
 /// A text as CLIP's own tokenizer cleans it: HTML entities twice, then what ftfy mends in texts of

@@ -34,6 +34,11 @@ pub enum Command {
     Verify(LibraryArgs),
     /// Measure how well a model finds labelled or captioned photos
     Eval(EvalArgs),
+    /// List, fetch, import, verify or remove models
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Serve a library and the web app on loopback
     Serve(ServeArgs),
     /// Print the completions of a shell
@@ -208,4 +213,51 @@ pub struct ServeArgs {
     /// The built web app (default: `www` beside the folder of this program)
     #[arg(long, value_name = "DIR")]
     pub app: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum ModelCommand {
+    /// List the models that are known by name
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch a model by name; every file is checked against its SHA-256
+    Fetch(FetchArgs),
+    /// Take a model's files from disk: a folder with a manifest.json, or the files of a known model
+    Import {
+        /// Files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Check a model's files and run it once
+    Verify {
+        /// A folder, or a name
+        #[arg(value_name = "FOLDER|NAME")]
+        model: String,
+    },
+    /// Remove a model that was fetched or imported
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub struct FetchArgs {
+    /// A known model's name, or the path of a manifest (.json) that says where its files are
+    #[arg(value_name = "NAME|MANIFEST")]
+    pub model: String,
+    /// The model hub's address
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PHOTORECALL_HUB",
+        default_value = "https://huggingface.co"
+    )]
+    pub hub: String,
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
 }

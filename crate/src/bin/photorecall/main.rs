@@ -10,6 +10,7 @@ mod eval;
 mod index;
 mod info;
 mod model;
+mod models;
 mod progress;
 mod scan;
 mod search;
@@ -54,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => info::info(&args),
         Command::Verify(args) => info::verify(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Model { command } => models::run(&command),
         Command::Serve(args) => serve::serve(&args),
         Command::Completions { shell } => {
             clap_complete::generate(

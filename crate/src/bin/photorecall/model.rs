@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use photorecall::Kernels;
-use photorecall::encoder::{Folder, Model, ReadFile};
+use photorecall::encoder::{Folder, MANIFEST, Model, ReadFile};
 
 /// The name of the model inside this program.
 pub const SHIPPED: &str = "photorecall-s";
@@ -40,8 +40,8 @@ impl ReadFile for Embedded {
     }
 }
 
-/// Loads `choice`: a model's folder, the shipped model's name, or the name of a folder below
-/// `$PHOTORECALL_MODELS`.
+/// Loads `choice`: a model's folder, the shipped model's name, or that of one that was fetched or
+/// imported.
 pub fn load(choice: &str) -> anyhow::Result<Model> {
     let kernels = Kernels::best();
     match locate(choice)? {
@@ -74,17 +74,16 @@ fn locate(choice: &str) -> anyhow::Result<Option<PathBuf>> {
     if choice == SHIPPED {
         return Ok(None);
     }
-    let named =
-        std::env::var_os("PHOTORECALL_MODELS").map(|models| Path::new(&models).join(choice));
-    let found = [Some(PathBuf::from(choice)), named]
+    let named = crate::models::models_folder().map(|models| models.join(choice));
+    let found = [Some(PathBuf::from(choice)), named.ok()]
         .into_iter()
         .flatten()
-        .find(|folder| folder.join("manifest.json").is_file());
+        .find(|folder| folder.join(MANIFEST).is_file());
     match found {
         Some(folder) => Ok(Some(folder)),
         None => bail!(
-            "no model {choice}: it is neither a folder with a manifest.json, nor below \
-             $PHOTORECALL_MODELS, nor {SHIPPED}, the one that ships"
+            "no model {choice} here: `photorecall model list` shows what can be fetched by name; a \
+             folder is a model by its {MANIFEST}"
         ),
     }
 }
