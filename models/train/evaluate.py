@@ -1,7 +1,7 @@
 """Stage 6: how well a model folder finds photos.
 
     python evaluate.py MODEL --merges FILE --photos DIR [--held-out OUT] [--teacher TFLITE]
-                       [--queries FILE] [--worst N]
+                       [--features TFLITE] [--queries FILE] [--worst N]
 
 - `--photos`: DIR/labels.tsv (file, WordNet id, label) and DIR/images: "a photo of a LABEL" finds the
   photo of that label, recall@1, 5 and 10.
@@ -9,6 +9,7 @@
   and 10), and photos find photos of the same label (precision@5).
 - `--teacher`: the same for ConSE, i. e. the ImageNet teacher's ten likeliest classes as a weighted mean
   of label embeddings, with the sentence encoder for the words.
+- `--features`: image→image for a MobileNet's features (an embedding extractor).
 - `--queries`: one query a line; prints a Markdown table of the five best photos' labels for each.
 """
 import argparse
@@ -23,7 +24,7 @@ from bpe import Tokenizer
 from photos import Pixels
 
 CAPTIONED = 100  # photos that a caption is searched in
-SOURCES = {"caltech101": 10, "imagenette": 20, "clothing": 10}  # photos a label, for precision@5
+SOURCES = {"caltech101": 10, "imagenette": 20, "clothing": 10, "instruments": 10, "mini": 6}  # photos a label, for precision@5
 
 
 def normalise(x):
@@ -64,6 +65,18 @@ class Model:
         told = self.told["text"]
         rows = np.array([self.tokenizer.encode(s, told["context_length"]) for s in sentences], np.int64)
         return normalise(np.array([self.reads.run([told["output"]], {told["input"]: row[None]})[0][0] for row in rows]))
+
+
+class Features:
+    """What a classifier without its last layer sees (image→image only)."""
+
+    def __init__(self, tflite):
+        from teacher import Teacher
+
+        self.net = Teacher(str(tflite))
+
+    def images(self, pictures):
+        return normalise(np.array([self.net.raw(centre_crop(picture, 224)) for picture in pictures]))
 
 
 class Conse:
@@ -133,8 +146,7 @@ def three(figures):
     return " / ".join(f"{100 * f:.1f}" for f in figures) + " %"
 
 
-def report(name, model, args):
-    print(f"## {name}")
+def find_by_words(model, args, captioned):
     pictures, labels = labelled(args.photos)
     photos = model.images(pictures)
     figures, rank = recall(model.texts([f"a photo of a {label}" for label in labels]), photos, np.arange(len(labels)))
@@ -142,18 +154,24 @@ def report(name, model, args):
     if args.worst:
         worst = np.argsort(-rank)[:args.worst]
         print("worst labels (rank): " + ", ".join(f"{labels[i]} ({rank[i] + 1})" for i in worst))
-    if args.held_out:
-        captioned, classes = held_out(args.held_out)
-        for source, (pictures, captions) in captioned.items():
-            if captions:
-                figures, _ = recall(model.texts(captions), model.images(pictures), np.arange(len(captions)))
-                print(f"caption→image, {source}, {len(captions)} unseen photos: recall@1/5/10 {three(figures)}")
-        for source, (pictures, names) in classes.items():
-            if len(names):
-                print(f"image→image, {source}, {len(names)} unseen photos of {len(set(names))} labels: "
-                      f"precision@5 {precision_at_5(model.images(pictures), names):.3f}")
-    if args.queries:
-        sentences = [line.strip() for line in open(args.queries) if line.strip()]
+    for source, (pictures, captions) in captioned.items():
+        if captions:
+            figures, _ = recall(model.texts(captions), model.images(pictures), np.arange(len(captions)))
+            print(f"caption→image, {source}, {len(captions)} unseen photos: recall@1/5/10 {three(figures)}")
+    return photos, labels
+
+
+def report(name, model, args, queries=None):
+    print(f"## {name}")
+    captioned, classes = held_out(args.held_out) if args.held_out else ({}, {})
+    if hasattr(model, "texts"):
+        photos, labels = find_by_words(model, args, captioned)
+    for source, (pictures, names) in classes.items():
+        if len(names):
+            print(f"image→image, {source}, {len(names)} unseen photos of {len(set(names))} labels: "
+                  f"precision@5 {precision_at_5(model.images(pictures), names):.3f}")
+    if queries:
+        sentences = [line.strip() for line in open(queries) if line.strip()]
         print("\n| query | first five of the photos, by their labels |\n|---|---|")
         for sentence, scores in zip(sentences, model.texts(sentences) @ photos.T):
             print(f"| {sentence} | " + ", ".join(labels[i] for i in np.argsort(-scores)[:5]) + " |")
@@ -167,13 +185,15 @@ def main():
     parser.add_argument("--photos", type=pathlib.Path, required=True)
     parser.add_argument("--held-out", type=pathlib.Path)
     parser.add_argument("--teacher", type=pathlib.Path)
+    parser.add_argument("--features", type=pathlib.Path)
     parser.add_argument("--queries", type=pathlib.Path)
     parser.add_argument("--worst", type=int, default=0)
     args = parser.parse_args()
-    report(args.model.name, Model(args.model, args.merges), args)
+    report(args.model.name, Model(args.model, args.merges), args, args.queries)
     if args.teacher:
-        args.queries = None
         report("ConSE, the teacher untrained", Conse(args.teacher, args.held_out / "texts.npz"), args)
+    if args.features:
+        report("the features of a MobileNet", Features(args.features), args)
 
 
 if __name__ == "__main__":

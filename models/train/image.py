@@ -176,8 +176,8 @@ def train(args):
     optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
     loader = ThreadPoolExecutor(1)  # one thread: the order of random numbers stays the seed's
-    coming = loader.submit(photos.batch, args.batch, side_at(0, args.side))
-    done = 0
+    done = args.begin
+    coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step - first + 1) / 100) * max(0.01, (1 + np.cos(np.pi * done)) / 2)
@@ -187,7 +187,8 @@ def train(args):
         loss = lessons(out, photos, classes, probabilities, text, temperature)
         optimiser.zero_grad()
         loss.backward()
-        done = peers.average(learned, (time.time() - started) / (60 * args.minutes))
+        done = args.begin + (1 - args.begin) * (time.time() - started) / (60 * args.minutes)
+        done = peers.average(learned, done)
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
         optimiser.step()
         temperature.data.clamp_(max=4.6)
@@ -216,6 +217,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--begin", type=float, default=0, help="the share of the schedule that an earlier run has done")
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)

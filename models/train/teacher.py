@@ -32,7 +32,8 @@ class Teacher:
         self.net.allocate_tensors()
         self.input, self.output = self.net.get_input_details()[0], self.net.get_output_details()[0]
 
-    def __call__(self, pixels):
+    def raw(self, pixels):
+        """The dequantised output."""
         x = pixels[None]
         if self.input["dtype"] == np.int8:
             x = (x.astype(np.int16) - 128).astype(np.int8)
@@ -40,9 +41,12 @@ class Teacher:
             x = x.astype(np.float32) / 127.5 - 1
         self.net.set_tensor(self.input["index"], x)
         self.net.invoke()
-        y = self.net.get_tensor(self.output["index"])[0].astype(np.float32)
+        y = self.net.get_tensor(self.output["index"]).reshape(-1).astype(np.float32)
         scale, zero = self.output["quantization"]
-        y = (y - zero) * scale if scale else y
+        return (y - zero) * scale if scale else y
+
+    def __call__(self, pixels):
+        y = self.raw(pixels)
         return y if abs(y.sum() - 1) < 0.1 else np.exp(y - y.max()) / np.exp(y - y.max()).sum()
 
 

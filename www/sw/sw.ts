@@ -1,13 +1,14 @@
 /**
  * The service worker: after the first visit the page works without a network.
  *
- * The build writes VERSION (a digest of all files) and FILES (their addresses) above this text, so that
- * a new build is a new worker with a cache of its own.
+ * The build writes VERSION (a digest of all files), FILES (their addresses) and RELAXED_PROBE (the
+ * package's test module) above this text, so that a new build is a new worker with a cache of its own.
  */
 export {};
 declare const self: ServiceWorkerGlobalScope;
 declare const VERSION: string;
 declare const FILES: readonly string[];
+declare const RELAXED_PROBE: readonly number[];
 
 const PREFIX = 'photorecall-';
 const CACHE = PREFIX + VERSION;
@@ -26,8 +27,12 @@ self.addEventListener('fetch', (event) => {
 
 async function install(): Promise<void> {
   const cache = await caches.open(CACHE);
+  // Of the two wasm files a browser uses one.
+  const relaxed = WebAssembly.validate(Uint8Array.from(RELAXED_PROBE));
+  const other = relaxed ? 'photorecall/photorecall_bg.wasm' : 'relaxed/photorecall_bg.wasm';
+  const used = FILES.filter((file) => !file.endsWith(other));
   // no-cache asks the host whether what the browser kept is still right.
-  await cache.addAll(FILES.map((file) => new Request(file, { cache: 'no-cache' })));
+  await cache.addAll(used.map((file) => new Request(file, { cache: 'no-cache' })));
 }
 
 async function activate(): Promise<void> {

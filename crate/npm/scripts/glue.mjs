@@ -2,7 +2,9 @@
 // that projects with an older `lib` compile.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const types = new URL('../dist/photorecall.d.ts', import.meta.url);
 const reference = '/// <reference lib="esnext.disposable" />\n';
-const text = readFileSync(types, 'utf8');
-if (!text.startsWith(reference)) writeFileSync(types, reference + text);
+for (const name of ['photorecall.d.ts', 'relaxed/photorecall.d.ts']) {
+  const types = new URL(`../dist/${name}`, import.meta.url);
+  const text = readFileSync(types, 'utf8');
+  if (!text.startsWith(reference)) writeFileSync(types, reference + text);
+}

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const npm = join(dirname(fileURLToPath(import.meta.url)), '..');
 const root = resolve(npm, '../..');
@@ -41,6 +41,7 @@ const kept = files(site).filter((name) => !/\.d\.ts$|\.md$|(^|\/)LICENSE/.test(n
 const hash = createHash('sha256');
 for (const name of kept) hash.update(name).update(readFileSync(join(site, name)));
 compile('www/sw', site);
+const { RELAXED_PROBE } = await import(pathToFileURL(join(npm, 'dist/relaxed.js')));
 const worker = join(site, 'sw.js');
 const code = readFileSync(worker, 'utf8');
 hash.update(code);
@@ -48,6 +49,7 @@ const addresses = ['./', ...kept.filter((name) => name !== 'index.html')];
 writeFileSync(
   worker,
   `const VERSION = '${hash.digest('hex').slice(0, 16)}';\nconst FILES = ${JSON.stringify(addresses)};\n` +
+    `const RELAXED_PROBE = [${RELAXED_PROBE}];\n` +
     // A classic script has no exports.
     code.replace(/^export \{\};?$/m, ''),
 );

@@ -1,8 +1,8 @@
 /** The worker's encoder: a photo or words in, a vector out. */
 import { PhotorecallError } from './errors.js';
+import { type Wasm, instantiate, wasm } from './glue.js';
 import type { ModelFiles } from './model.js';
-import type { EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
-import init, { Encoder, digest, kernelsSelfTest } from './photorecall.js';
+import type { Encoder, EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
 import { Moved } from './rpc.js';
 
 let memory: WebAssembly.Memory | undefined;
@@ -32,13 +32,13 @@ function loaded(): Encoder {
 }
 
 export const encoderHandlers = {
-  async start(module: WebAssembly.Module): Promise<void> {
-    memory = (await init({ module_or_path: module })).memory;
+  async start(chosen: Wasm): Promise<void> {
+    memory = await instantiate(chosen);
   },
 
   loadModel({ manifest, files }: ModelFiles, towers: 'image' | 'both'): EncoderInfo {
     encoder?.free();
-    encoder = new Encoder(manifest, files, towers);
+    encoder = new (wasm().Encoder)(manifest, files, towers);
     return encoder.info();
   },
 
@@ -47,7 +47,7 @@ export const encoderHandlers = {
     const id = nextHeld++;
     held.set(id, bytes);
     const modifiedMs = file instanceof File ? file.lastModified : 0;
-    return { id, digest: digest(bytes), bytes: bytes.byteLength, modifiedMs };
+    return { id, digest: wasm().digest(bytes), bytes: bytes.byteLength, modifiedMs };
   },
 
   drop(id: number): void {
@@ -72,7 +72,7 @@ export const encoderHandlers = {
   },
 
   selfTest(): SelfTest {
-    return kernelsSelfTest();
+    return wasm().kernelsSelfTest();
   },
 };
 

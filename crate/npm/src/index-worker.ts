@@ -1,7 +1,7 @@
 /** The worker's index: a library in IndexedDB, or one opened from bytes. */
 import { PhotorecallError } from './errors.js';
-import type { Damage, Found, IndexQuery, ModelRef, Photo, Stats } from './photorecall.js';
-import { Index } from './photorecall.js';
+import { wasm } from './glue.js';
+import type { Damage, Found, Index, IndexQuery, ModelRef, Photo, Stats } from './photorecall.js';
 import type { Listed } from './types.js';
 
 let index: Index | undefined;
@@ -48,16 +48,16 @@ function change<T>(act: (index: Index) => T): T {
 
 export const indexHandlers = {
   async openIndex(name: string, model: ModelRef): Promise<void> {
-    index = await Index.open(name, model);
+    index = await wasm().Index.open(name, model);
     newest = undefined;
   },
 
   segmentNames(manifest: Uint8Array): string[] {
-    return Index.segmentNames(manifest);
+    return wasm().Index.segmentNames(manifest);
   },
 
   openBytes(manifest: Uint8Array, segments: Map<string, Uint8Array>, model: ModelRef): void {
-    index = Index.fromBytes(manifest, segments);
+    index = wasm().Index.fromBytes(manifest, segments);
     index.requireModel(model);
     newest = undefined;
   },
@@ -171,7 +171,7 @@ export const indexHandlers = {
 
   async destroy(name: string): Promise<void> {
     await indexHandlers.close();
-    await Index.destroy(name);
+    await wasm().Index.destroy(name);
   },
 };
 

@@ -256,8 +256,8 @@ export class Library {
 
 /** Fetches model and wasm, and starts the worker that has the index and the words. */
 async function start(options: OpenOptions): Promise<{ index: Remote<WorkerApi>; encoder: EncoderInfo; kit: Kit }> {
-  const [module, model] = await Promise.all([compile(options), fetchModel(options.modelUrl, options.onLoad)]);
-  const kit = { module, model, workerUrl: options.workerUrl };
+  const [wasm, model] = await Promise.all([compile(options), fetchModel(options.modelUrl, options.onLoad)]);
+  const kit = { wasm, model, workerUrl: options.workerUrl };
   const index = await startWorker(kit, 'both');
   return { index, encoder: await index.call('encoderInfo'), kit };
 }

@@ -1,7 +1,10 @@
 /** Starting workers, and the one compiled module that all of them share. */
 import type { EncoderApi } from './encoder-worker.js';
+import { PhotorecallError } from './errors.js';
+import type { Wasm } from './glue.js';
 import type { IndexApi } from './index-worker.js';
 import { fetchBytes, folderUrl, type ModelFiles } from './model.js';
+import { hasRelaxedSimd } from './relaxed.js';
 import { Remote } from './rpc.js';
 import type { OpenOptions } from './types.js';
 
@@ -9,15 +12,35 @@ export type WorkerApi = EncoderApi & IndexApi;
 
 /** What is needed to start a worker, at any time. */
 export interface Kit {
-  module: WebAssembly.Module;
+  wasm: Wasm;
   model: ModelFiles;
   workerUrl: string | URL | undefined;
 }
 
-/** Compiles the wasm once. */
-export async function compile({ wasmUrl }: Pick<OpenOptions, 'wasmUrl'>): Promise<WebAssembly.Module> {
-  if (wasmUrl === undefined) return compileAt(new URL('./photorecall_bg.wasm', import.meta.url));
-  return compileAt(new URL(wasmUrl, folderUrl('.')));
+type Where = Pick<OpenOptions, 'wasmUrl' | 'workerUrl'>;
+
+/** Compiles the wasm once: the file with relaxed SIMD where the engine has that and computes rightly. */
+export async function compile({ wasmUrl, workerUrl }: Where): Promise<Wasm> {
+  if (wasmUrl !== undefined) return { build: 'simd128', module: await compileAt(new URL(wasmUrl, folderUrl('.'))) };
+  if (hasRelaxedSimd()) {
+    const module = await compileAt(new URL('./relaxed/photorecall_bg.wasm', import.meta.url));
+    const relaxed: Wasm = { build: 'relaxed-simd', module };
+    if (await computesRightly(relaxed, workerUrl)) return relaxed;
+    console.warn('photorecall: this engine computes relaxed SIMD wrongly; simd128 is used');
+  }
+  return { build: 'simd128', module: await compileAt(new URL('./photorecall_bg.wasm', import.meta.url)) };
+}
+
+async function computesRightly(wasm: Wasm, workerUrl: Kit['workerUrl']): Promise<boolean> {
+  const remote = new Remote<WorkerApi>(newWorker(workerUrl));
+  try {
+    await remote.call('start', wasm);
+    return (await remote.call('selfTest')).mismatches.length === 0;
+  } catch {
+    return false; // it does not even run
+  } finally {
+    remote.end(new PhotorecallError('closed', 'the kernels are tested'));
+  }
 }
 
 async function compileAt(url: URL): Promise<WebAssembly.Module> {
@@ -29,7 +52,7 @@ async function compileAt(url: URL): Promise<WebAssembly.Module> {
 /** A worker with the model's towers asked for. */
 export async function startWorker(kit: Kit, towers: 'image' | 'both'): Promise<Remote<WorkerApi>> {
   const remote = new Remote<WorkerApi>(newWorker(kit.workerUrl));
-  await remote.call('start', kit.module);
+  await remote.call('start', kit.wasm);
   await remote.call('loadModel', kit.model, towers);
   return remote;
 }

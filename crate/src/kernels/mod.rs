@@ -4,12 +4,13 @@
 //! ```text
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, hamming_u64,
 //!                                       gemm_i8, gemm_f32, attention, gelu, softmax_rows
-//! scalar │ avx2 │ avx512 │ avx512vnni │ simd128       bodies in portable.rs, or intrinsics
+//! scalar │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `gemm_i8` whole; other f32 results differ by rounding.
+//! tables, `gemm_i8` whole (but for `relaxed-simd`, which halves the weights); other f32 results differ
+//! by rounding.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -19,6 +20,8 @@ mod packed;
 #[cfg(test)]
 mod parity;
 mod portable;
+#[cfg(all(target_arch = "wasm32", relaxed_simd))]
+mod relaxed;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
@@ -65,7 +68,9 @@ impl std::fmt::Debug for Kernels {
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
 static TABLES: &[&Kernels] = &[&avx512::VNNI, &avx512::TABLE, &avx2::TABLE, &scalar::TABLE];
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", relaxed_simd))]
+static TABLES: &[&Kernels] = &[&relaxed::TABLE, &simd128::TABLE, &scalar::TABLE];
+#[cfg(all(target_arch = "wasm32", not(relaxed_simd)))]
 static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
 static TABLES: &[&Kernels] = &[&scalar::TABLE];
@@ -126,7 +131,7 @@ impl Kernels {
             .find(|table| table.name == name)
     }
 
-    /// `scalar`, `avx2`, `avx512`, `avx512vnni` or `simd128`.
+    /// `scalar`, `avx2`, `avx512`, `avx512vnni`, `simd128` or `relaxed-simd`.
     pub fn name(&self) -> &'static str {
         self.name
     }

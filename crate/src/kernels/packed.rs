@@ -4,29 +4,45 @@
 //! panel p of PackedI8 (columns p·nr … p·nr+nr), groups of g input rows:
 //!   Pairs (g = 2)  k₀c₀ k₁c₀ k₀c₁ k₁c₁ … │ k₂c₀ k₃c₀ …      i8 weights
 //!   Quads (g = 4)  k₀c₀ k₁c₀ k₂c₀ k₃c₀ k₀c₁ …               u8 = weight + 128, for VNNI's u8 × i8
+//!   Sevens (g = 4) as Quads, with                           u7 = weight / 2 + 64, scale · 2
 //! ```
 //! Rows and columns that only fill up a group or panel are zero weights.
 
-/// How a table wants its int8 weights.
+/// How a table wants its int8 weights; no architecture has tables of every kind.
+#[allow(dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// Two input rows together, for multiply-add over pairs of 16 bits.
     Pairs { nr: usize },
     /// Four input rows together, offset by 128 to be unsigned.
     Quads { nr: usize },
+    /// As `Quads`, the weights halved to 7 bits.
+    Sevens { nr: usize },
 }
 
 impl Layout {
     pub(super) fn nr(self) -> usize {
         match self {
-            Self::Pairs { nr } | Self::Quads { nr } => nr,
+            Self::Pairs { nr } | Self::Quads { nr } | Self::Sevens { nr } => nr,
         }
     }
 
     fn group(self) -> usize {
         match self {
             Self::Pairs { .. } => 2,
-            Self::Quads { .. } => 4,
+            Self::Quads { .. } | Self::Sevens { .. } => 4,
+        }
+    }
+
+    /// A weight's code.
+    fn code(self, weight: i8) -> u8 {
+        match self {
+            Self::Pairs { .. } => weight as u8,
+            Self::Quads { .. } => (weight as u8).wrapping_add(128),
+            Self::Sevens { .. } => {
+                let halved = (f32::from(weight) / 2.0).round_ties_even() as i32;
+                (halved.clamp(-64, 63) + 64) as u8
+            }
         }
     }
 }
@@ -71,13 +87,12 @@ impl PackedI8 {
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
         let (nr, group) = (layout.nr(), layout.group());
         let (kp, np) = (k.next_multiple_of(4), n.next_multiple_of(nr));
-        let zero = if group == 4 { 128 } else { 0 };
-        let mut data = vec![zero; kp * np];
+        let mut data = vec![layout.code(0); kp * np];
         for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
             for (column, &weight) in weights.iter().enumerate() {
                 let panel = column / nr * nr * kp;
                 let place = row / group * nr * group + column % nr * group + row % group;
-                data[panel + place] = (weight as u8).wrapping_add(zero);
+                data[panel + place] = layout.code(weight);
             }
         }
         let fill = |values: &[f32]| {
@@ -85,6 +100,10 @@ impl PackedI8 {
             filled.resize(np, 0.0);
             filled
         };
+        let mut scale = fill(scale);
+        if matches!(layout, Layout::Sevens { .. }) {
+            scale.iter_mut().for_each(|scale| *scale *= 2.0);
+        }
         Self {
             table,
             layout,
@@ -92,7 +111,7 @@ impl PackedI8 {
             n,
             kp,
             data,
-            scale: fill(scale),
+            scale,
             bias: fill(bias.unwrap_or(&[])),
         }
     }

@@ -129,7 +129,7 @@ pub(super) fn quantise_rows(a: &[f32], m: usize, w: &PackedI8, scratch: &mut Gem
     scratch.sum.clear();
     match w.layout {
         Layout::Pairs { .. } => scratch.wide.resize(m * kp, 0),
-        Layout::Quads { .. } => scratch.narrow.resize(m * kp, 0),
+        Layout::Quads { .. } | Layout::Sevens { .. } => scratch.narrow.resize(m * kp, 0),
     }
     for (row, values) in a.chunks_exact(k.max(1)).take(m).enumerate() {
         let most = largest_magnitude(values);
@@ -140,7 +140,7 @@ pub(super) fn quantise_rows(a: &[f32], m: usize, w: &PackedI8, scratch: &mut Gem
             Layout::Pairs { .. } => {
                 quantise(values, inverse, &mut scratch.wide[place], |q| q as i16)
             }
-            Layout::Quads { .. } => {
+            Layout::Quads { .. } | Layout::Sevens { .. } => {
                 quantise(values, inverse, &mut scratch.narrow[place], |q| q as i8)
             }
         });

@@ -11,12 +11,14 @@ const NR: usize = 8;
 /// Rows of a tile: engines map v128 to sixteen registers at best.
 const MR: usize = 4;
 
-pub(super) static TABLE: Kernels = Kernels {
+pub(super) const TILES: Tiles = Tiles {
+    i8: Layout::Pairs { nr: NR },
+    f32_nr: NR,
+};
+
+pub(super) const TABLE: Kernels = Kernels {
     name: "simd128",
-    tiles: Tiles {
-        i8: Layout::Pairs { nr: NR },
-        f32_nr: NR,
-    },
+    tiles: TILES,
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
     l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
     dot_i8,

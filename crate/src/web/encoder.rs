@@ -1,14 +1,12 @@
 //! A model's towers, as one JavaScript class.
 
-use std::collections::HashMap;
-
 use js_sys::{Float32Array, Map, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{Answer, thrown, thrown_with, to_js};
-use crate::encoder::{Files, MANIFEST, Manifest, Model};
+use crate::encoder::{MANIFEST, Manifest, Model, ReadFile};
 use crate::error::Error;
 use crate::image::{self, Limits, Metadata};
 use crate::kernels::Kernels;
@@ -94,6 +92,27 @@ fn without_text(manifest: &[u8]) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&json).map_err(broken)
 }
 
+/// A model's files as JavaScript has them: one is copied when it is read, and freed before the next.
+struct FromMap<'a> {
+    manifest: Vec<u8>,
+    files: &'a Map,
+}
+
+impl ReadFile for FromMap<'_> {
+    fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        if name == MANIFEST {
+            return Ok(self.manifest.clone());
+        }
+        let file = self.files.get(&JsValue::from(name));
+        let bytes = file.dyn_into::<Uint8Array>();
+        bytes
+            .map(|bytes| bytes.to_vec())
+            .map_err(|_| Error::Missing {
+                name: name.to_owned(),
+            })
+    }
+}
+
 #[wasm_bindgen]
 impl Encoder {
     /// Loads a model: `both` towers, or the one for `image`s only. `files` has the model's files by
@@ -106,19 +125,16 @@ impl Encoder {
     ) -> Answer<Encoder> {
         let parsed = Manifest::parse(manifest).map_err(thrown)?;
         let has_text = parsed.text.is_some();
-        let mut read = HashMap::new();
-        files.for_each(&mut |bytes, name| {
-            if let (Ok(bytes), Some(name)) = (bytes.dyn_into::<Uint8Array>(), name.as_string()) {
-                read.insert(name, bytes.to_vec());
-            }
-        });
         let used = if towers == "image" {
             without_text(manifest).map_err(thrown)?
         } else {
             manifest.to_vec()
         };
-        read.insert(MANIFEST.to_owned(), used);
-        let model = Model::load(&Files(read), Kernels::best()).map_err(thrown)?;
+        let read = FromMap {
+            manifest: used,
+            files,
+        };
+        let model = Model::load(&read, Kernels::best()).map_err(thrown)?;
         // The digest is the whole manifest's, whichever towers are loaded.
         let about = ModelRef {
             name: parsed.name,

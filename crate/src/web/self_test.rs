@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{Answer, to_js};
-use crate::kernels::Kernels;
+use crate::kernels::{GemmScratch, Kernels};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -48,7 +48,12 @@ pub fn kernels_self_test() -> Answer<JsValue> {
     to_js(&report)
 }
 
-fn compare(table: &Kernels, scalar: &Kernels, length: usize, mismatches: &mut Vec<String>) {
+fn compare(
+    table: &'static Kernels,
+    scalar: &'static Kernels,
+    length: usize,
+    mismatches: &mut Vec<String>,
+) {
     let numbers = noise(length * 4);
     let (a, b): (Vec<i8>, Vec<i8>) = (bytes(&numbers, 0, length), bytes(&numbers, length, length));
     let (x, y): (Vec<u64>, Vec<u64>) = (
@@ -75,8 +80,35 @@ fn compare(table: &Kernels, scalar: &Kernels, length: usize, mismatches: &mut Ve
             (table.l2_squared_f32(&f, &g) - scalar.l2_squared_f32(&f, &g)).abs() <= bound * 4.0,
         ),
     ];
+    mismatches.extend(gemm(table, scalar, &f, &a, length));
     let wrong = checks.iter().filter(|(_, right)| !right);
     mismatches.extend(wrong.map(|(name, _)| format!("{} {name} at length {length}", table.name())));
+}
+
+/// `[3, k] · [k, n]` with even weights, which all tables keep whole: to the bit.
+fn gemm(
+    table: &'static Kernels,
+    scalar: &'static Kernels,
+    x: &[f32],
+    weights: &[i8],
+    k: usize,
+) -> Option<String> {
+    const N: usize = 13;
+    let a: Vec<f32> = x.iter().cycle().take(3 * k).copied().collect();
+    let w: Vec<i8> = weights
+        .iter()
+        .cycle()
+        .take(k * N)
+        .map(|w| w / 2 * 2)
+        .collect();
+    let run = |table: &'static Kernels| {
+        let packed = table.pack_i8(&w, k, N, &[0.01; N], Some(&[0.5; N]));
+        let mut out = vec![0.0; 3 * N];
+        table.gemm_i8(&a, 3, &packed, &mut out, &mut GemmScratch::default());
+        out
+    };
+    let wrong = run(table) != run(scalar);
+    wrong.then(|| format!("{} gemm_i8 at k {k}", table.name()))
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014) from a fixed seed.

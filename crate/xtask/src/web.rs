@@ -4,6 +4,8 @@
 //! cargo (wasm32) ─▶ wasm-bindgen ─▶ crate/npm/dist ─ npm run build ─▶ target/www
 //! ```
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -23,25 +25,28 @@ pub fn build(quick: bool) -> Result<()> {
     Ok(())
 }
 
-/// The wasm and its glue, in crate/npm/dist.
+/// The wasm and its glue in crate/npm/dist: once for every engine, once for those with relaxed SIMD.
 fn wasm(profile: &str) -> Result<()> {
+    let dist = paths::npm().join("dist");
+    bind(profile, &["--cfg", "relaxed_simd"], &dist.join("relaxed"))?;
+    bind(profile, &[], &dist)
+}
+
+/// Builds the crate with flags of its own, and its glue into a folder. Flags by `cargo rustc` are not
+/// the crates' below: those are built once.
+fn bind(profile: &str, flags: &[&str], folder: &Path) -> Result<()> {
     let target = "wasm32-unknown-unknown";
     tools::run(
         tools::cargo()
-            .args([
-                "build",
-                "--package",
-                "photorecall",
-                "--lib",
-                "--no-default-features",
-            ])
-            .args(["--target", target, "--profile", profile]),
+            .args(["rustc", "--package", "photorecall", "--lib"])
+            .args(["--crate-type", "cdylib", "--no-default-features"])
+            .args(["--target", target, "--profile", profile, "--"])
+            .args(flags),
     )?;
     let built = paths::target()
         .join(target)
         .join(profile)
         .join("photorecall.wasm");
-    let dist = paths::npm().join("dist");
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(&built)
@@ -51,6 +56,6 @@ fn wasm(profile: &str) -> Result<()> {
         // `init()` without arguments finds the wasm beside the glue.
         .omit_default_module_path(false);
     bindgen
-        .generate(&dist)
+        .generate(folder)
         .with_context(|| format!("wasm-bindgen on {}", built.display()))
 }

@@ -1,0 +1,96 @@
+//! wasm relaxed SIMD: int8 through `i32x4.relaxed_dot_i8x16_i7x16_add`, four products a lane.
+//!
+//! One operand of that instruction has 7 bits, or engines may differ: weights are halved, rounded and
+//! offset by 64 to [0, 127]. Activations keep their 8 bits. All else is as in `simd128`.
+
+use core::arch::wasm32::*;
+
+use super::packed::{GemmScratch, Layout, PackedI8};
+use super::portable::{self, epilogue};
+use super::{Kernels, Tiles, simd128};
+
+/// Columns of a panel: three registers of four sums.
+const NR: usize = 12;
+/// Rows of a tile: nine sums, three weights and an activation fit sixteen registers.
+const MR: usize = 3;
+
+pub(super) static TABLE: Kernels = Kernels {
+    name: "relaxed-simd",
+    tiles: Tiles {
+        i8: Layout::Sevens { nr: NR },
+        ..simd128::TILES
+    },
+    gemm_i8,
+    ..simd128::TABLE
+};
+
+#[target_feature(enable = "relaxed-simd")]
+fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
+    portable::quantise_rows(a, m, w, scratch);
+    for panel in 0..w.n.div_ceil(NR) {
+        let mut row = 0;
+        while row < m {
+            let rows = (m - row).min(MR);
+            match rows {
+                MR => tile::<MR>(row, panel, w, scratch, out),
+                2 => tile::<2>(row, panel, w, scratch, out),
+                _ => tile::<1>(row, panel, w, scratch, out),
+            }
+            row += rows;
+        }
+    }
+}
+
+#[target_feature(enable = "relaxed-simd")]
+fn tile<const ROWS: usize>(
+    row: usize,
+    panel: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
+    let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
+    let rows: [&[i8]; ROWS] = std::array::from_fn(|r| &q.narrow[(row + r) * w.kp..][..w.kp]);
+    let mut sums = [[i32x4_splat(0); 3]; ROWS];
+    for (quad, b) in weights.chunks_exact(4 * NR).enumerate() {
+        // SAFETY: `b` is 48 bytes: three loads of 16.
+        let b: [v128; 3] =
+            std::array::from_fn(|v| unsafe { v128_load(b.as_ptr().add(16 * v).cast()) });
+        for r in 0..ROWS {
+            // SAFETY: a row has kp values, a multiple of 4, and there are kp / 4 quads.
+            let x = unsafe { v128_load32_splat(rows[r].as_ptr().add(4 * quad).cast()) };
+            for v in 0..3 {
+                sums[r][v] = i32x4_relaxed_dot_i8x16_i7x16_add(x, b[v], sums[r][v]);
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let mut lanes = [0i32; NR];
+        for (v, sums) in sums.iter().enumerate() {
+            // SAFETY: `lanes` holds the 48 bytes that are written.
+            unsafe { v128_store(lanes.as_mut_ptr().add(4 * v).cast(), *sums) };
+        }
+        store(&lanes, row + r, panel * NR, w, q, out);
+    }
+}
+
+/// Brings one row of a tile back to f32 and writes the columns that are real.
+#[inline(always)]
+fn store(
+    lanes: &[i32; NR],
+    row: usize,
+    column: usize,
+    w: &PackedI8,
+    q: &GemmScratch,
+    out: &mut [f32],
+) {
+    let columns = (w.n - column).min(NR);
+    let mut values = [0f32; NR];
+    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
+    // Weights were packed with 64 added: Σ (w + 64)·x − 64·Σ x = Σ w·x.
+    let offset = 64 * q.sum[row];
+    for c in 0..NR {
+        values[c] = epilogue(lanes[c] - offset, q.scale[row], scales[c], bias[c]);
+    }
+    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
+}
