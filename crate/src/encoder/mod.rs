@@ -53,7 +53,8 @@ impl Model {
         let manifest = Manifest::parse(&bytes)?;
         let image = ImageEncoder::load(&manifest, files, kernels)?;
         let text = match &manifest.text {
-            Some(tower) => Some(TextEncoder::load(&manifest, tower, files, kernels)?),
+            // The same words must give the same ranks on every machine, whoever made the index.
+            Some(tower) => Some(TextEncoder::load(&manifest, tower, files, kernels.exact())?),
             None => None,
         };
         Ok(Self {

@@ -136,6 +136,17 @@ impl Kernels {
         self.name
     }
 
+    /// The table to use where every machine must come to the same result: this one, or the next that
+    /// keeps all 8 bits of the weights.
+    pub fn exact(&'static self) -> &'static Self {
+        let whole = |table: &&'static Self| !matches!(table.tiles.i8, Layout::Sevens { .. });
+        [self]
+            .into_iter()
+            .chain(Self::available())
+            .find(whole)
+            .unwrap_or(&scalar::TABLE)
+    }
+
     /// Σ aᵢ·bᵢ.
     ///
     /// # Panics

@@ -11,12 +11,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use photorecall::image::{self, Limits};
 use photorecall::library::Library;
 use photorecall::store::files::{FileStore, MANIFEST, is_segment};
-use tiny_http::{Header, Method, Request, Response, Server};
+use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
 use crate::source::Source;
@@ -41,26 +45,31 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<Outcome> {
         .with_context(|| format!("no library in {}", args.library.display()))?;
     info::tell_damage(&opened.damaged);
     let source = Source::load(&args.library)?;
-    let site = Arc::new(Site {
+    let site = Site {
         app: app_folder(args.app.as_deref())?,
         folder: args.library.clone(),
         model: source.model(None).to_owned(),
         source,
         library: opened.library,
-    });
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let server = Server::http(address).map_err(|error| anyhow!("port {}: {error}", args.port))?;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(run(Arc::new(site), args.port))
+}
+
+async fn run(site: Arc<Site>, port: u16) -> anyhow::Result<Outcome> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("port {port}"))?;
     println!(
         "{} photos at http://{}/  (Ctrl-C ends it)",
         site.library.stats().photos,
-        server.server_addr()
+        listener.local_addr()?
     );
-    // A thread a request: a browser may leave a large answer half read while it waits for another, so
-    // a fixed number of threads could all be stuck. A browser opens six connections at most.
-    for request in server.incoming_requests() {
-        let site = site.clone();
-        std::thread::spawn(move || answer(&site, request));
-    }
+    let app = Router::new().fallback(answer).with_state(site);
+    axum::serve(listener, app).await?;
     Ok(Outcome::Done)
 }
 
@@ -91,37 +100,35 @@ fn app_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// A body with its content type.
 type Page = (Vec<u8>, String);
 
-fn answer(site: &Site, request: Request) {
-    let sent = match page(site, &request) {
-        Ok((body, kind)) => request.respond(with_headers(Response::from_data(body), &kind)),
+async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Response<Body> {
+    let (request, _) = request.into_parts();
+    // Files are read and thumbnails made on threads that may wait.
+    let made = tokio::task::spawn_blocking(move || {
+        page(&site, &request.method, &request.headers, request.uri.path())
+    });
+    let (status, (body, kind)) = match made.await.map_err(anyhow::Error::from).flatten() {
+        Ok(page) => (StatusCode::OK, page),
         Err(error) => {
-            let text = Response::from_string(format!("{error:#}\n")).with_status_code(404);
-            request.respond(with_headers(text, "text/plain; charset=utf-8"))
+            let text = format!("{error:#}\n").into_bytes();
+            let kind = "text/plain; charset=utf-8".to_owned();
+            (StatusCode::NOT_FOUND, (text, kind))
         }
     };
-    // A browser that closed the connection early has what it wants.
-    let _ = sent;
+    let response = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, kind)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header("Cross-Origin-Resource-Policy", "same-origin")
+        .body(Body::from(body));
+    // Only a content type that is no header's value could fail, and none of ours is.
+    response.unwrap_or_default()
 }
 
-fn with_headers<R: std::io::Read>(mut response: Response<R>, kind: &str) -> Response<R> {
-    for (name, value) in [
-        ("Content-Type", kind),
-        ("Cache-Control", "no-cache"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-    ] {
-        if let Ok(header) = Header::from_bytes(name, value) {
-            response.add_header(header);
-        }
-    }
-    response
-}
-
-fn page(site: &Site, request: &Request) -> anyhow::Result<Page> {
-    if !matches!(request.method(), Method::Get | Method::Head) || !is_loopback(request) {
+fn page(site: &Site, method: &Method, headers: &HeaderMap, path: &str) -> anyhow::Result<Page> {
+    if ![Method::GET, Method::HEAD].contains(method) || !is_loopback(headers) {
         bail!("not served");
     }
-    let path = request.url().split(['?', '#']).next().unwrap_or_default();
     let path = percent_decode(path)?;
     let path = path.trim_start_matches('/');
     match path.split_once('/') {
@@ -157,13 +164,11 @@ impl Site {
 }
 
 /// A page of another host that points its own name at 127.0.0.1 (DNS rebinding) must not read the photos.
-fn is_loopback(request: &Request) -> bool {
-    let host = request
-        .headers()
-        .iter()
-        .find(|header| header.field.equiv("Host"));
+fn is_loopback(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     host.is_some_and(|host| {
-        let host = host.value.as_str();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         matches!(name, "127.0.0.1" | "localhost" | "[::1]")
     })
