@@ -1,7 +1,7 @@
 """The two towers.
 
 text   [1, 32] ids ─ embedding ─ 2 transformer layers ─ masked mean ─ linear ─ [1, 256]
-image  [1, 3, 160, 160] ─ small ResNet ─ pool ─ linear ─ [1, 256]
+image  [1, 3, 128, 128] ─ small ResNet ─ pool ─ linear ─ [1, 256]
 """
 import timm
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 DIM = 256
 CONTEXT = 32
 VOCABULARY = 16384
-SIZE = 160
+SIZE = 128
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
