@@ -18,6 +18,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import helper, numpy_helper
+from PIL import Image
 
 from bpe import Tokenizer
 from photos import SIDE, Pixels
@@ -170,7 +171,8 @@ def examples(out, count, merges):
         held = [i for i, row in enumerate(rows) if row["validation"] and row["side"] == SIDE]
         store = Pixels(out, rows)
         at = [held[i] for i in np.linspace(0, len(held) - 1, count).astype(int)]
-        photos = torch.tensor(np.stack([store[i] for i in at])).permute(0, 3, 1, 2).float() / 255
+        pictures = [Image.fromarray(store[i]).resize((SIZE, SIZE), Image.BICUBIC) for i in at]
+        photos = torch.tensor(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2).float() / 255
     else:
         photos = torch.rand(count, 3, SIZE, SIZE)
     photos = (photos - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]

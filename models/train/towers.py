@@ -83,7 +83,7 @@ class Block(nn.Module):
 
 def resnet(stem=24, widths=(32, 64, 128, 240)):
     """Dense convolutions: on a processor without a GPU they train faster than depthwise ones of as
-    many parameters. 0.21 GMAC at 160 px."""
+    many parameters. 0.14 GMAC at 128 px."""
     layers, before = [nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()], stem
     for width in widths:
         layers += [Block(before, width, 2), Block(width, width, 1)]
