@@ -435,3 +435,17 @@ fn killed_at_random_moments_the_library_stays_whole() {
     assert_eq!(album.index().0, 0);
     assert_eq!(album.paths(), names, "every photo once");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(BINARY)
+        .args(["model", "list"])
+        .stdout(writer)
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+}

@@ -4,6 +4,7 @@ mod album;
 mod demo;
 mod package;
 mod paths;
+mod screenshot;
 mod test;
 mod tools;
 mod web;
@@ -40,6 +41,12 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Take the README's picture: the sample album, searched in the page
+    Screenshot {
+        /// What to search for
+        #[arg(default_value = "a red flower")]
+        words: String,
+    },
     /// Make the npm package into target/npm
     Package,
 }
@@ -53,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         } => demo::demo(folder, port, !no_serve),
         Command::Test => test::test(),
         Command::BuildWeb { quick } => web::build(quick),
+        Command::Screenshot { words } => screenshot::screenshot(&words),
         Command::Package => package::package(),
     }
 }

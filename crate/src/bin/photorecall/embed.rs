@@ -23,11 +23,11 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<Outcome> {
             .iter()
             .map(|(input, embedding)| serde_json::json!({"input": input, "embedding": embedding}))
             .collect();
-        println!("{}", serde_json::to_string(&array)?);
+        say!("{}", serde_json::to_string(&array)?);
     } else {
         for (_, embedding) in &rows {
             let numbers: Vec<String> = embedding.iter().map(f32::to_string).collect();
-            println!("{}", numbers.join(" "));
+            say!("{}", numbers.join(" "));
         }
     }
     Ok(Outcome::Done)

@@ -186,23 +186,23 @@ fn tell(
             "recall_at_1": recall[0], "recall_at_5": recall[1], "recall_at_10": recall[2],
             "precision_at_5": precision, "worst": worst,
         });
-        println!("{}", serde_json::to_string(&told)?);
+        say!("{}", serde_json::to_string(&told)?);
         return Ok(());
     }
-    println!("{photos} photos, {} queries", queries.len());
+    say!("{photos} photos, {} queries", queries.len());
     for (cut, value) in CUTS.iter().zip(recall) {
-        println!(
+        say!(
             "text→image recall@{cut:<2} {:5.1} %  (chance {:.1} %)",
             100.0 * value,
             100.0 * share(*cut, photos)
         );
     }
     if let Some(value) = precision {
-        println!("image→image precision@5 {:.3}", value);
+        say!("image→image precision@5 {:.3}", value);
     }
-    println!("worst queries: rank of the right photo, and what came first");
+    say!("worst queries: rank of the right photo, and what came first");
     for query in worst {
-        println!(
+        say!(
             "  {:4}  {}  ←  {}",
             ranks[query].0 + 1,
             queries[query].0,

@@ -124,7 +124,7 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Outcome> {
         bail!("no such photo in the library: {}", args.paths.join(", "));
     }
     commit(&store, &mut library)?;
-    println!("removed {removed} photos from the library; the files are where they were");
+    say!("removed {removed} photos from the library; the files are where they were");
     for path in &unknown {
         eprintln!("skipped {path}: no such photo in the library");
     }
@@ -142,9 +142,11 @@ pub fn compact(args: &LibraryArgs) -> anyhow::Result<Outcome> {
     library.compact();
     commit(&store, &mut library)?;
     let after = library.stats();
-    println!(
+    say!(
         "{} bytes before, {} after; {} photos",
-        before.bytes, after.bytes, after.photos
+        before.bytes,
+        after.bytes,
+        after.photos
     );
     Ok(Outcome::Done)
 }
@@ -447,7 +449,7 @@ fn put(
 
 fn tell(summary: &Summary, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(summary)?);
+        say!("{}", serde_json::to_string(summary)?);
         return Ok(());
     }
     for Skipped { path, reason } in &summary.skipped {
@@ -455,7 +457,7 @@ fn tell(summary: &Summary, json: bool) -> anyhow::Result<()> {
     }
     let done = summary.added + summary.replaced;
     let rate = done as f64 / summary.seconds.max(1e-9);
-    println!(
+    say!(
         "{} added, {} replaced, {} renamed, {} removed, {} unchanged, {} skipped in {:.1} s ({rate:.0} photos/s)",
         summary.added,
         summary.replaced,
@@ -466,7 +468,7 @@ fn tell(summary: &Summary, json: bool) -> anyhow::Result<()> {
         summary.seconds,
     );
     if summary.stopped {
-        println!("stopped before the end; run it again to go on");
+        say!("stopped before the end; run it again to go on");
     }
     Ok(())
 }

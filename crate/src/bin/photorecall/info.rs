@@ -78,12 +78,12 @@ fn model_info(choice: &str, json: bool) -> anyhow::Result<Outcome> {
 
 fn tell(told: &serde_json::Value, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(told)?);
+        say!("{}", serde_json::to_string(told)?);
     } else if let Some(fields) = told.as_object() {
         for (name, value) in fields {
             match value.as_str() {
-                Some(text) => println!("{name:14} {text}"),
-                None => println!("{name:14} {value}"),
+                Some(text) => say!("{name:14} {text}"),
+                None => say!("{name:14} {value}"),
             }
         }
     }
@@ -103,9 +103,11 @@ pub fn verify(args: &LibraryArgs) -> anyhow::Result<Outcome> {
         opened.damaged.len(),
         opened.damaged.len() + stats.segments
     );
-    println!(
+    say!(
         "intact: {} photos in {} segments, {} bytes",
-        stats.photos, stats.segments, stats.bytes
+        stats.photos,
+        stats.segments,
+        stats.bytes
     );
     Ok(Outcome::Done)
 }

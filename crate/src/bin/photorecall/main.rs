@@ -3,6 +3,14 @@
 //! Exit codes: 0 done; 1 failed, nothing changed; 2 wrong usage; 3 done, but some inputs were
 //! skipped (they are listed).
 
+/// `println!` that returns its error: a reader that closed the pipe is no reason to panic.
+macro_rules! say {
+    ($($told:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($told)*)?
+    }};
+}
+
 mod args;
 mod budget;
 mod embed;

@@ -63,13 +63,13 @@ fn print(
     };
     let found = library.search(&query)?;
     if how.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string(&found.iter().map(as_json).collect::<Vec<_>>())?
         );
     } else {
         for Found { score, photo } in &found {
-            println!("{score:.4}  {}", photo.path);
+            say!("{score:.4}  {}", photo.path);
         }
     }
     Ok(Outcome::Done)

@@ -63,7 +63,7 @@ async fn run(site: Arc<Site>, port: u16) -> anyhow::Result<Outcome> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("port {port}"))?;
-    println!(
+    say!(
         "{} photos at http://{}/  (Ctrl-C ends it)",
         site.library.stats().photos,
         listener.local_addr()?

@@ -48,7 +48,7 @@ fn list(json: bool) -> anyhow::Result<Outcome> {
         }));
     }
     if json {
-        println!("{}", serde_json::to_string(&rows)?);
+        say!("{}", serde_json::to_string(&rows)?);
         return Ok(Outcome::Done);
     }
     for row in rows {
@@ -58,7 +58,7 @@ fn list(json: bool) -> anyhow::Result<Outcome> {
         } else {
             "to be fetched"
         };
-        println!(
+        say!(
             "{:16} {megabytes:6.1} MB  {:4} axes  {:18} {here}",
             row["name"].as_str().unwrap_or_default(),
             row["dim"],
@@ -146,7 +146,7 @@ fn installed(known: &Known, folder: &Path) -> anyhow::Result<Outcome> {
     let name = &known.manifest.name;
     Model::load(&Folder::new(folder), Kernels::best())
         .with_context(|| format!("{name} came whole, but does not load"))?;
-    println!(
+    say!(
         "{name} is in {}; use it by --model {name}",
         folder.display()
     );
@@ -160,7 +160,7 @@ fn verify(choice: &str) -> anyhow::Result<Outcome> {
     if let Ok(text) = model.text() {
         text.embed("a photo of a dog")?;
     }
-    println!(
+    say!(
         "{} is whole and runs; its digest is {}",
         model.name(),
         model.digest()
@@ -176,6 +176,6 @@ fn remove(name: &str) -> anyhow::Result<Outcome> {
     // The manifest first: what is left when this stops halfway is no model.
     std::fs::remove_file(folder.join(MANIFEST))?;
     std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    println!("removed {}", folder.display());
+    say!("removed {}", folder.display());
     Ok(Outcome::Done)
 }
