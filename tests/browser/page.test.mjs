@@ -65,6 +65,39 @@ test('photos are indexed, found by words and by example, and there after a reloa
   await end(guest);
 });
 
+/** Drops or pastes a file, as a person's hand would. */
+function give(page, kind, selector, { name, buffer }) {
+  return page.evaluate(
+    ([kind, selector, name, bytes]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/jpeg' }));
+      const event =
+        kind === 'drop'
+          ? new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data })
+          : new ClipboardEvent('paste', { bubbles: true, clipboardData: data });
+      document.querySelector(selector).dispatchEvent(event);
+    },
+    [kind, selector, name, [...buffer]],
+  );
+}
+
+test('dropped photos are added, one dropped on the search box or pasted is searched by', async () => {
+  const guest = await withPhotos(5);
+  const { page, photos } = guest;
+  const [, , , , , sixth] = await drawPhotos(page, 6);
+  await give(page, 'drop', '#main', sixth);
+  await page.locator(`.tile[data-path="${sixth.name}"]`).waitFor();
+  await give(page, 'drop', '.search', photos[2]);
+  await page.locator('.summary', { hasText: 'like this one' }).waitFor();
+  assert.equal((await shown(page))[0], photos[2].name);
+  await page.goBack();
+  await page.locator('.summary', { hasText: '6 photos' }).waitFor();
+  await give(page, 'paste', 'body', photos[4]);
+  await page.locator('.summary', { hasText: 'like this one' }).waitFor();
+  assert.equal((await shown(page))[0], photos[4].name);
+  await end(guest);
+});
+
 test('a folder is walked, what is no photo is named, and only changes are looked at again', async () => {
   const guest = await visitor(browser, host.url);
   const { page } = guest;

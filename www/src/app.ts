@@ -5,7 +5,7 @@ import { folders, forgetFolders, listFolder, mayRead } from './folders.js';
 import { Grid, type Item, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
 import { AddPanel } from './progress.js';
-import { readRoute, type Route, writeRoute } from './route.js';
+import { readExample, readRoute, type Route, writeRoute } from './route.js';
 import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
 import { Viewer } from './viewer.js';
 import { welcome } from './welcome.js';
@@ -20,6 +20,8 @@ export class App {
   private summary = h('div', { className: 'summary' });
   /** A photo from outside the library that is searched by. */
   private example: File | undefined;
+  /** All of them, for "back"; a reload forgets them. */
+  private readonly examples: File[] = [];
   /** Counts what was asked to be shown; an answer that comes late is not shown. */
   private asked = 0;
   private adding = false;
@@ -36,8 +38,9 @@ export class App {
     this.wireSearch();
     if (!readOnly) this.wireMenu();
     acceptDrops(!readOnly, this.add, this.searchByPhoto);
+    if (readExample() !== undefined) history.replaceState(null, ''); // a photo of before a reload
     addEventListener('popstate', () => {
-      this.example = undefined;
+      this.example = this.examples[readExample() ?? -1];
       void this.show();
     });
   }
@@ -101,13 +104,14 @@ export class App {
 
   private go(route: Route): void {
     if (route.like) this.example = undefined;
-    writeRoute(route);
+    writeRoute(route, this.example && this.examples.indexOf(this.example));
     scrollTo(0, 0);
     void this.show();
   }
 
   private readonly searchByPhoto = (photo: File): void => {
     this.example = photo;
+    this.examples.push(photo);
     this.go({ text: '', like: '' });
   };
 

@@ -11,14 +11,19 @@ export function readRoute(): Route {
   return { text: query.get('q') ?? '', like: query.get('like') ?? '' };
 }
 
-/** Puts a query into the address; "back" returns to the one before. */
-export function writeRoute({ text, like }: Route, replace = false): void {
+/** Which of the photos from outside the library this entry of the history searches by. */
+export function readExample(): number | undefined {
+  const { state } = history as { state: { example?: number } | null };
+  return state?.example;
+}
+
+/** Puts a query into the address and the history; "back" returns to the one before. */
+export function writeRoute({ text, like }: Route, example: number | undefined): void {
   const url = new URL(location.href);
   for (const [key, value] of [['q', text], ['like', like]] as const) {
     if (value) url.searchParams.set(key, value);
     else url.searchParams.delete(key);
   }
-  if (url.href === location.href) return;
-  if (replace) history.replaceState(null, '', url);
-  else history.pushState(null, '', url);
+  if (url.href === location.href && example === readExample()) return;
+  history.pushState(example === undefined ? null : { example }, '', url);
 }

@@ -46,13 +46,14 @@ export async function photosOfDrop(data: DataTransfer): Promise<NamedSource[]> {
   const entries = [...data.items].flatMap((item) => {
     const entry = item.kind === 'file' ? item.webkitGetAsEntry() : null;
     const file = item.getAsFile();
-    return entry ? [{ entry, file }] : [];
+    return entry || file ? [{ entry, file }] : [];
   });
   const found: NamedSource[] = [];
   for (const { entry, file } of entries) {
-    // A file's own name is no reason to leave out what was dropped by hand.
-    if (entry.isFile && file) found.push({ path: entry.name, file });
-    else await walk(entry, found);
+    // A file's own name is no reason to leave out what was dropped by hand. What comes from another
+    // page or program may have no entry.
+    if (file && !entry?.isDirectory) found.push({ path: file.name, file });
+    else if (entry) await walk(entry, found);
   }
   return found;
 }

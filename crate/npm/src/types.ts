@@ -19,7 +19,10 @@ export interface OpenOptions {
   name?: string;
   /** Folder of the model: the one that has `manifest.json`. */
   modelUrl: string | URL;
-  /** The `.wasm` of this package, where it does not lie beside the package's modules. */
+  /**
+   * `photorecall_bg.wasm`, where it does not lie beside the package's modules. The file for engines with
+   * relaxed SIMD is not looked for then.
+   */
   wasmUrl?: string | URL;
   /** The worker's module, where a bundler cannot find it by itself. */
   workerUrl?: string | URL;

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, epilogue, fused};
+use super::portable::{self, AttentionShape, RowAt, fused, store_row};
 use super::{Kernels, Tiles};
 
 /// Columns of a panel: two registers of eight sums.
@@ -166,18 +166,12 @@ fn tile<const ROWS: usize>(
             _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sums[0]);
             _mm256_storeu_si256(lanes.as_mut_ptr().add(8).cast(), sums[1]);
         }
-        store(&lanes, row + r, panel * NR, w, q.scale[row + r], out);
+        let at = RowAt {
+            row: row + r,
+            column: panel * NR,
+            scale: q.scale[row + r],
+            offset: 0,
+        };
+        store_row(&lanes, at, w, out);
     }
-}
-
-/// Brings one row of a tile back to f32 and writes the columns that are real.
-#[inline(always)]
-fn store(lanes: &[i32; NR], row: usize, column: usize, w: &PackedI8, scale: f32, out: &mut [f32]) {
-    let columns = (w.n - column).min(NR);
-    let mut values = [0f32; NR];
-    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
-    for c in 0..NR {
-        values[c] = epilogue(lanes[c], scale, scales[c], bias[c]);
-    }
-    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
 }

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, epilogue, fused};
+use super::portable::{self, AttentionShape, RowAt, fused, store_row};
 use super::{Kernels, Tiles};
 
 /// Columns of a panel: two registers of sixteen sums.
@@ -191,7 +191,13 @@ fn tile_pairs<const ROWS: usize>(
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        store(sums, 0, row + r, panel * NR, w, q.scale[row + r], out);
+        let at = RowAt {
+            row: row + r,
+            column: panel * NR,
+            scale: q.scale[row + r],
+            offset: 0,
+        };
+        store(sums, at, w, out);
     }
 }
 
@@ -230,40 +236,24 @@ fn tile_quads<const ROWS: usize>(
     }
     for (r, sums) in sums.iter().enumerate() {
         // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
-        store(
-            sums,
-            128 * q.sum[row + r],
-            row + r,
-            panel * NR,
-            w,
-            q.scale[row + r],
-            out,
-        );
+        let at = RowAt {
+            row: row + r,
+            column: panel * NR,
+            scale: q.scale[row + r],
+            offset: 128 * q.sum[row + r],
+        };
+        store(sums, at, w, out);
     }
 }
 
 /// Brings one row of a tile back to f32 and writes the columns that are real.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn store(
-    sums: &[__m512i; 2],
-    offset: i32,
-    row: usize,
-    column: usize,
-    w: &PackedI8,
-    scale: f32,
-    out: &mut [f32],
-) {
+fn store(sums: &[__m512i; 2], at: RowAt, w: &PackedI8, out: &mut [f32]) {
     let mut lanes = [0i32; NR];
     // SAFETY: `lanes` holds the 128 bytes that are written.
     unsafe {
         _mm512_storeu_si512(lanes.as_mut_ptr().cast(), sums[0]);
         _mm512_storeu_si512(lanes.as_mut_ptr().add(16).cast(), sums[1]);
     }
-    let columns = (w.n - column).min(NR);
-    let mut values = [0f32; NR];
-    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
-    for c in 0..NR {
-        values[c] = epilogue(lanes[c] - offset, scale, scales[c], bias[c]);
-    }
-    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
+    store_row(&lanes, at, w, out);
 }

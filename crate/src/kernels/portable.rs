@@ -300,3 +300,33 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
 pub(super) fn epilogue(sum: i32, row_scale: f32, column_scale: f32, bias: f32) -> f32 {
     sum as f32 * (row_scale * column_scale) + bias
 }
+
+/// Where a row of an int8 tile goes, and what its sums are short of or over by.
+#[derive(Clone, Copy)]
+pub(super) struct RowAt {
+    pub row: usize,
+    /// The tile's first column.
+    pub column: usize,
+    /// The activations' scale.
+    pub scale: f32,
+    /// What packing added to the weights, times the activations' sum.
+    pub offset: i32,
+}
+
+/// Brings one row of an int8 tile back to f32 and writes the columns that are real.
+#[inline(always)]
+pub(super) fn store_row<const NR: usize>(
+    lanes: &[i32; NR],
+    at: RowAt,
+    w: &PackedI8,
+    out: &mut [f32],
+) {
+    let columns = (w.n - at.column).min(NR);
+    let mut values = [0f32; NR];
+    let place = at.column..at.column + NR;
+    let (scales, bias) = (&w.scale[place.clone()], &w.bias[place]);
+    for c in 0..NR {
+        values[c] = epilogue(lanes[c] - at.offset, at.scale, scales[c], bias[c]);
+    }
+    out[at.row * w.n + at.column..][..columns].copy_from_slice(&values[..columns]);
+}

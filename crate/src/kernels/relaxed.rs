@@ -6,7 +6,7 @@
 use core::arch::wasm32::*;
 
 use super::packed::{GemmScratch, Layout, PackedI8};
-use super::portable::{self, epilogue};
+use super::portable::{self, RowAt, store_row};
 use super::{Kernels, Tiles, simd128};
 
 /// Columns of a panel: three registers of four sums.
@@ -70,27 +70,13 @@ fn tile<const ROWS: usize>(
             // SAFETY: `lanes` holds the 48 bytes that are written.
             unsafe { v128_store(lanes.as_mut_ptr().add(4 * v).cast(), *sums) };
         }
-        store(&lanes, row + r, panel * NR, w, q, out);
+        // Weights were packed with 64 added: Σ (w + 64)·x − 64·Σ x = Σ w·x.
+        let at = RowAt {
+            row: row + r,
+            column: panel * NR,
+            scale: q.scale[row + r],
+            offset: 64 * q.sum[row + r],
+        };
+        store_row(&lanes, at, w, out);
     }
-}
-
-/// Brings one row of a tile back to f32 and writes the columns that are real.
-#[inline(always)]
-fn store(
-    lanes: &[i32; NR],
-    row: usize,
-    column: usize,
-    w: &PackedI8,
-    q: &GemmScratch,
-    out: &mut [f32],
-) {
-    let columns = (w.n - column).min(NR);
-    let mut values = [0f32; NR];
-    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
-    // Weights were packed with 64 added: Σ (w + 64)·x − 64·Σ x = Σ w·x.
-    let offset = 64 * q.sum[row];
-    for c in 0..NR {
-        values[c] = epilogue(lanes[c] - offset, q.scale[row], scales[c], bias[c]);
-    }
-    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
 }

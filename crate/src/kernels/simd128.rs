@@ -3,7 +3,7 @@
 use core::arch::wasm32::*;
 
 use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, epilogue, two_roundings};
+use super::portable::{self, AttentionShape, RowAt, store_row, two_roundings};
 use super::{Kernels, Tiles};
 
 /// Columns of a panel: two registers of four sums.
@@ -142,18 +142,12 @@ fn tile<const ROWS: usize>(
             v128_store(lanes.as_mut_ptr().cast(), sums[0]);
             v128_store(lanes.as_mut_ptr().add(4).cast(), sums[1]);
         }
-        store(&lanes, row + r, panel * NR, w, q.scale[row + r], out);
+        let at = RowAt {
+            row: row + r,
+            column: panel * NR,
+            scale: q.scale[row + r],
+            offset: 0,
+        };
+        store_row(&lanes, at, w, out);
     }
-}
-
-/// Brings one row of a tile back to f32 and writes the columns that are real.
-#[inline(always)]
-fn store(lanes: &[i32; NR], row: usize, column: usize, w: &PackedI8, scale: f32, out: &mut [f32]) {
-    let columns = (w.n - column).min(NR);
-    let mut values = [0f32; NR];
-    let (scales, bias) = (&w.scale[column..column + NR], &w.bias[column..column + NR]);
-    for c in 0..NR {
-        values[c] = epilogue(lanes[c], scale, scales[c], bias[c]);
-    }
-    out[row * w.n + column..][..columns].copy_from_slice(&values[..columns]);
 }
