@@ -21,13 +21,21 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** A static host, as plain as they come: no header that only some hosts send. */
-export async function serveSite(folder = site) {
+/**
+ * A static host, as plain as they come: no header that only some hosts send. `answers` has other bodies
+ * for some paths: a text, bytes, or a function of the file's text.
+ */
+export async function serveSite(folder = site, answers = {}) {
   if (!existsSync(join(folder, 'index.html'))) throw new Error(`no site in ${folder}: run cargo xtask build-web`);
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname));
     const file = join(folder, path.endsWith('/') ? `${path}index.html` : path);
+    const other = answers[path.endsWith('/') ? `${path}index.html` : path];
     try {
+      if (other !== undefined) {
+        response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
+        return response.end(typeof other === 'function' ? other(readFileSync(file, 'utf8')) : other);
+      }
       if (!statSync(file).isFile()) throw new Error('a folder');
       response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
       response.end(readFileSync(file));
@@ -55,14 +63,15 @@ export function launch() {
   });
 }
 
-/** A fresh visitor: requests to other hosts and errors of the page are written down. */
-export async function visitor(browser, url, options = {}) {
+/** A fresh visitor: requests to other hosts (`friends` are none) and errors of the page are written down. */
+export async function visitor(browser, url, { friends = [], ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
   const strangers = [];
   const errors = [];
   context.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (protocol.startsWith('http') && origin !== new URL(url).origin) strangers.push(request.url());
+    const own = [url, ...friends].map((address) => new URL(address).origin);
+    if (protocol.startsWith('http') && !own.includes(origin)) strangers.push(request.url());
   });
   const page = await context.newPage();
   page.on('pageerror', (error) => errors.push(String(error)));

@@ -4,9 +4,12 @@ import { announce, button, find, h, toast } from './dom.js';
 import { folders, forgetFolders, listFolder, mayRead } from './folders.js';
 import { Grid, type Item, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
-import { AddPanel } from './progress.js';
+import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
+import { Settings } from './settings.js';
 import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
+import { forgetPlaces } from './state.js';
+import { Switching } from './switching.js';
 import { Viewer } from './viewer.js';
 import { welcome } from './welcome.js';
 
@@ -24,19 +27,27 @@ export class App {
   private readonly examples: File[] = [];
   /** Counts what was asked to be shown; an answer that comes late is not shown. */
   private asked = 0;
-  private adding = false;
+  /** Adding runs until this resolves; undefined when nothing is added. */
+  private adding: Promise<void> | undefined;
 
   constructor(
-    private readonly library: Library,
+    private library: Library,
     private readonly readOnly: boolean,
   ) {
-    this.viewer = new Viewer(library, {
+    this.viewer = new Viewer(() => this.library, {
       neighbour: (photo, step) => this.neighbour(photo, step),
       similar: (photo) => this.go({ text: '', like: photo.path }),
       remove: readOnly ? undefined : (photo) => void this.remove(photo),
     });
     this.wireSearch();
     if (!readOnly) this.wireMenu();
+    const switching = readOnly ? undefined : new Switching({
+      library: () => this.library,
+      idle: async () => this.adding,
+      use: (library) => this.use(library),
+    });
+    new Settings(() => this.library, switching);
+    switching?.resume();
     acceptDrops(!readOnly, this.add, this.searchByPhoto);
     if (readExample() !== undefined) history.replaceState(null, ''); // a photo of before a reload
     addEventListener('popstate', () => {
@@ -65,6 +76,12 @@ export class App {
     }
     if (asked !== this.asked) return grid.destroy();
     this.put(grid, this.summaryOf(route, photos, grid.items.length));
+  }
+
+  /** Another library takes this one's place. */
+  private async use(library: Library): Promise<void> {
+    this.library = library;
+    await this.show();
   }
 
   private put(grid: Grid, summary: string): void {
@@ -119,12 +136,15 @@ export class App {
     if (sources.length === 0) return toast(t('noPhotos'));
     // The browser asks or decides by itself; the library works either way.
     void this.library.persist();
-    this.adding = true;
-    const panel = new AddPanel(this.library, () => void this.showUnlessBusy());
-    void panel.run(sources, completeFolder).finally(() => {
-      this.adding = false;
+    const panel = new Panel(ADDING, () => void this.showUnlessBusy());
+    const folder = completeFolder === undefined ? {} : { completeFolder };
+    const before = this.adding;
+    const adding = panel.run((steer) => this.library.add(sources, { ...steer, ...folder })).then(async () => {
+      await before;
+      if (this.adding === adding) this.adding = undefined;
       void this.showUnlessBusy();
     });
+    this.adding = adding;
     void this.showUnlessBusy();
   };
 
@@ -248,6 +268,7 @@ export class App {
     if (!confirm(t('deleteAllSure', { count: number(photos) }))) return;
     await this.library.destroy();
     await forgetFolders();
+    forgetPlaces();
     location.assign('./');
   }
 }

@@ -1,5 +1,7 @@
 /** Opening the library: this browser's own, or one that the server or the address names. */
 import { Library, type LoadProgress } from 'photorecall';
+import { openingWith } from './catalogue.js';
+import { current, SHIPPED_URL } from './state.js';
 
 /** What `photorecall serve` tells at library.json; a static host has an empty one. */
 interface Served {
@@ -9,22 +11,26 @@ interface Served {
   thumbs?: string;
 }
 
-const MODEL = 'models/photorecall-s/';
-
 /** Opens what is to be opened here. */
 export async function openLibrary(onLoad: (progress: LoadProgress) => void): Promise<Library> {
   const named = new URLSearchParams(location.search).get('library');
   const about = new URL(named ? `${named.replace(/\/?$/, '/')}../library.json` : 'library.json', document.baseURI);
   const served = await readServed(about);
-  if (!named && !served.library) return Library.open({ modelUrl: MODEL, onLoad });
+  if (!named && !served.library) return openOwn(onLoad);
   const at = (part: string | undefined): URL | undefined => (part === undefined ? undefined : new URL(part, about));
   const [photosUrl, thumbnailsUrl] = [at(served.photos), at(served.thumbs)];
   return Library.openUrl(named ?? new URL(served.library ?? '', about), {
-    modelUrl: at(served.model) ?? MODEL,
+    modelUrl: at(served.model) ?? SHIPPED_URL,
     onLoad,
     ...(photosUrl && { photosUrl }),
     ...(thumbnailsUrl && { thumbnailsUrl }),
   });
+}
+
+/** The library of this browser, with the model that it was made with. */
+async function openOwn(onLoad: (progress: LoadProgress) => void): Promise<Library> {
+  const { library, model } = current();
+  return Library.open({ name: library, onLoad, ...(await openingWith(model)) });
 }
 
 /** Empty where nothing is served. */

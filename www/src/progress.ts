@@ -1,18 +1,38 @@
-/** The panel that tells how far the adding is, with pause and cancel. */
-import { type AddProgress, type Library, type NamedSource, PhotorecallError } from 'photorecall';
+/** Panels that tell how far work over many photos is, with pause and cancel. */
+import { type Adding, type AddProgress, type JobOptions, PhotorecallError } from 'photorecall';
 import { announce, button, find, h } from './dom.js';
 import { duration, number, t } from './i18n.js';
 
-/** Adds photos and shows how it goes; resolves when it is over, however it ended. */
-export class AddPanel {
-  private readonly panel = find('.progress');
+/** How work is steered by its panel. */
+export type Steer = Required<Pick<JobOptions, 'signal' | 'gate'>>;
+
+/** What a panel says. */
+export interface PanelWords {
+  label: string;
+  running(done: string, total: string): string;
+  paused(done: string, total: string): string;
+  finished(progress: Partial<AddProgress>): string;
+  stopped(added: string): string;
+}
+
+/** The words for adding photos. */
+export const ADDING: PanelWords = {
+  label: t('add'),
+  running: (done, total) => t('indexing', { done, total }),
+  paused: (done, total) => t('pausedAt', { done, total }),
+  finished: told,
+  stopped: (added) => t('stopped', { added }),
+};
+
+export class Panel {
   private readonly said = h('span', { className: 'grow' });
-  private readonly bar = h('progress', { max: 1, ariaLabel: t('add') });
+  private readonly bar = h('progress', { max: 1 });
   private readonly list = h('ul');
   private readonly summary = h('summary');
   private readonly skipped = h('details', { hidden: true }, [this.summary, this.list]);
   private readonly pause = button(t('pause'), 'line', () => this.togglePause());
   private readonly cancel = button(t('cancel'), 'line', () => this.stop());
+  private readonly element = h('section', { className: 'progress' });
   private readonly abort = new AbortController();
   private resume: (() => void) | undefined;
   private paused: Promise<void> | undefined;
@@ -20,27 +40,22 @@ export class AddPanel {
   private listed = 0;
 
   constructor(
-    private readonly library: Library,
+    private readonly words: PanelWords,
     private readonly onSome: () => void,
   ) {
-    this.panel.replaceChildren(
-      h('div', { className: 'row' }, [this.said, this.pause, this.cancel]),
-      this.bar,
-      this.skipped,
-    );
-    this.panel.hidden = false;
+    this.bar.ariaLabel = this.element.ariaLabel = words.label;
+    this.element.append(h('div', { className: 'row' }, [this.said, this.pause, this.cancel]), this.bar, this.skipped);
+    // What is over makes room for what begins.
+    find('.panels').querySelectorAll('.over').forEach((old) => old.remove());
+    find('.panels').append(this.element);
   }
 
-  /** Runs the adding. */
-  async run(sources: NamedSource[], completeFolder?: string): Promise<void> {
+  /** Runs a job; tells whether it came to its end. */
+  async run(start: (steer: Steer) => Adding): Promise<boolean> {
     let shown = 0;
+    let done = false;
     try {
-      const adding = this.library.add(sources, {
-        signal: this.abort.signal,
-        gate: () => this.paused,
-        ...(completeFolder === undefined ? {} : { completeFolder }),
-      });
-      for await (const progress of adding) {
+      for await (const progress of start({ signal: this.abort.signal, gate: () => this.paused })) {
         this.show(progress);
         // The grid is looked at again now and then, not at each photo.
         if (progress.added >= shown * 2 + 1) {
@@ -48,23 +63,25 @@ export class AddPanel {
           this.onSome();
         }
       }
-      this.finish(told(this.latest));
+      this.finish(this.words.finished(this.latest ?? {}));
+      done = true;
     } catch (thrown) {
       const error = PhotorecallError.from(thrown);
-      this.finish(error.code === 'aborted' ? t('stopped', { added: number(this.latest?.added ?? 0) }) : t('failed', { reason: error.message }));
+      this.finish(error.code === 'aborted' ? this.words.stopped(number(this.latest?.added ?? 0)) : t('failed', { reason: error.message }));
     }
     this.onSome();
+    return done;
   }
 
   private show(progress: AddProgress): void {
     this.latest = progress;
-    const values = { done: number(progress.done), total: number(progress.total) };
     this.bar.value = progress.total === 0 ? 0 : progress.done / progress.total;
     const rate =
       progress.etaMs === undefined || this.paused
         ? ''
         : ` · ${t('rate', { rate: number(progress.rate, 1), left: duration(progress.etaMs) })}`;
-    this.said.textContent = t(this.paused ? 'pausedAt' : 'indexing', values) + rate;
+    const say = this.paused ? this.words.paused : this.words.running;
+    this.said.textContent = say(number(progress.done), number(progress.total)) + rate;
     this.skipped.hidden = progress.skipped.length === 0;
     this.summary.textContent = t('skipped', { count: number(progress.skipped.length) });
     const fresh = progress.skipped.slice(this.listed);
@@ -76,7 +93,8 @@ export class AddPanel {
     this.said.textContent = text;
     announce(text);
     this.bar.hidden = true;
-    const close = button(t('close'), 'line', () => (this.panel.hidden = true));
+    this.element.classList.add('over');
+    const close = button(t('close'), 'line', () => this.element.remove());
     this.pause.remove();
     this.cancel.replaceWith(close);
   }
@@ -100,7 +118,7 @@ export class AddPanel {
 }
 
 /** What came of it; what there was none of is not told. */
-function told({ added, unchanged, renamed, removed }: Partial<AddProgress> = {}): string {
+function told({ added, unchanged, renamed, removed }: Partial<AddProgress>): string {
   const parts = [
     ['unchanged', unchanged],
     ['renamed', renamed],

@@ -22,7 +22,7 @@ export class Viewer {
   private photo: Photo | undefined;
 
   constructor(
-    private readonly library: Library,
+    private readonly library: () => Library,
     private readonly actions: ViewerActions,
   ) {
     const header = h('header', {}, [
@@ -57,9 +57,9 @@ export class Viewer {
 
   /** The photo's own file where it can be had, the small picture until then or otherwise. */
   private async load(photo: Photo): Promise<void> {
-    const url = this.library.photoUrl(photo.path);
+    const url = this.library().photoUrl(photo.path);
     const file = url === undefined ? await original(photo.path) : undefined;
-    const small = url === undefined && !file ? await this.library.thumbnail(photo.path).catch(() => undefined) : undefined;
+    const small = url === undefined && !file ? await this.library().thumbnail(photo.path).catch(() => undefined) : undefined;
     if (this.photo !== photo) return;
     const blob = file ?? small;
     if (url !== undefined) this.image.src = url;

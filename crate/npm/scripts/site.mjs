@@ -1,10 +1,12 @@
 // Makes the static site: the page compiled, the package, the shipped model, the service worker.
-// PHOTORECALL_SITE names another folder than target/www.
+// PHOTORECALL_SITE names another folder than target/www; PHOTORECALL_HUB another model hub than the one in
+// index.html, and after a space the hosts that it sends on to; an empty one is none.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { withHub } from './hub.mjs';
 
 const npm = join(dirname(fileURLToPath(import.meta.url)), '..');
 const root = resolve(npm, '../..');
@@ -28,6 +30,14 @@ cpSync(join(root, 'www/static'), site, { recursive: true });
 cpSync(join(npm, 'dist'), join(site, 'photorecall'), { recursive: true });
 const model = join(root, 'models/photorecall-s');
 if (existsSync(model)) cpSync(model, join(site, 'models/photorecall-s'), { recursive: true });
+
+const known = join(root, 'models/known');
+cpSync(known, join(site, 'models/known'), { recursive: true });
+writeFileSync(join(site, 'models/known/index.json'), JSON.stringify(readdirSync(known).sort()));
+
+const page = join(site, 'index.html');
+const named = process.env.PHOTORECALL_HUB;
+if (named !== undefined) writeFileSync(page, withHub(readFileSync(page, 'utf8'), ...named.split(' ').filter(Boolean)));
 
 // Without a bundler, a package's name is no address: that is put in its place.
 compile('www', join(site, 'app'));

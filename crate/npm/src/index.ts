@@ -12,5 +12,8 @@
 export type { Adding } from './adding.js';
 export { PhotorecallError } from './errors.js';
 export { isPhotoName, photosOfDrop, photosOfFolder, photosOfInput } from './files.js';
+export { type FileEntry, type KnownModel, parseManifest, sha256 } from './known.js';
 export { Library } from './library.js';
+export type { ModelFiles } from './model.js';
+export { type InstallOptions, ModelStore } from './model-store.js';
 export type * from './types.js';

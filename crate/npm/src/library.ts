@@ -1,18 +1,21 @@
 /** The library as a page sees it. All work is done in workers. */
-import { Adding, AddJob } from './adding.js';
+import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
-import { fetchBytes, fetchModel, folderUrl } from './model.js';
+import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
 import type { Damage, EncoderInfo, Photo } from './photorecall.js';
 import { Pool } from './pool.js';
+import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
 import type {
   AddOptions,
   AddProgress,
   Info,
+  JobOptions,
   Listed,
   OpenOptions,
   OpenUrlOptions,
   PhotoSource,
+  ReindexOptions,
   Removed,
   Results,
   Search,
@@ -97,6 +100,25 @@ export class Library {
    * searching works meanwhile. Calls run one after another.
    */
   add(sources: Iterable<PhotoSource> | AsyncIterable<PhotoSource>, options: AddOptions = {}): Adding {
+    return this.work(options, (steered, tell) => new AddJob(this.index, this.pool, steered, tell).run(allNamed(sources)));
+  }
+
+  /**
+   * Fills this library with the photos of another one, for this one's model: facts stay, vectors are new.
+   * What is here already is left alone, what the other one has no more is removed. Iterate or await it.
+   */
+  reindex(from: Library, options: ReindexOptions = {}): Adding {
+    return this.work(options, async (steered, tell) => {
+      const { photos } = await from.list({ k: Infinity });
+      return new ReindexJob(this.index, this.pool, from, steered, tell).run(photos);
+    });
+  }
+
+  /** Runs a job after those before it. */
+  private work<O extends JobOptions>(
+    options: O,
+    run: (options: O, tell: (progress: AddProgress) => void) => Promise<AddProgress>,
+  ): Adding {
     const own = new AbortController();
     const signal = AbortSignal.any([own.signal, this.stopAll.signal, ...(options.signal ? [options.signal] : [])]);
     const tell = (progress: AddProgress): void => {
@@ -105,7 +127,7 @@ export class Library {
     };
     const end = this.jobs.then(() => {
       this.requireWritable();
-      return new AddJob(this.index, this.pool, { ...options, signal }, tell).run(sources);
+      return run({ ...options, signal }, tell);
     });
     this.jobs = end.catch(() => undefined);
     const adding = new Adding(end, () => own.abort());
@@ -256,10 +278,16 @@ export class Library {
 
 /** Fetches model and wasm, and starts the worker that has the index and the words. */
 async function start(options: OpenOptions): Promise<{ index: Remote<WorkerApi>; encoder: EncoderInfo; kit: Kit }> {
-  const [wasm, model] = await Promise.all([compile(options), fetchModel(options.modelUrl, options.onLoad)]);
+  const [wasm, model] = await Promise.all([compile(options), modelOf(options)]);
   const kit = { wasm, model, workerUrl: options.workerUrl };
   const index = await startWorker(kit, 'both');
   return { index, encoder: await index.call('encoderInfo'), kit };
+}
+
+async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<ModelFiles> {
+  if (model) return model;
+  if (modelUrl === undefined) throw new PhotorecallError('bad_argument', 'a library is opened with a `model` or a `modelUrl`');
+  return fetchModel(modelUrl, onLoad);
 }
 
 /** Two tabs that write to one library would lose each other's photos. */

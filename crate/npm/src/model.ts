@@ -1,16 +1,12 @@
 /** A model's files, fetched once and handed to the workers. */
 import { PhotorecallError } from './errors.js';
+import { parseManifest } from './known.js';
 import type { LoadProgress } from './types.js';
 
 /** What the wasm's `Encoder` is made of. */
 export interface ModelFiles {
   manifest: Uint8Array;
   files: Map<string, Uint8Array>;
-}
-
-/** The part of manifest.json that is read here; the Rust side reads and checks all of it. */
-interface Manifest {
-  files: Record<string, { bytes: number }>;
 }
 
 /** A folder's address, with the slash at the end that relative addresses need. */
@@ -46,10 +42,9 @@ export async function fetchBytes(url: URL, onBytes?: (count: number) => void): P
 export async function fetchModel(url: string | URL, onLoad?: (progress: LoadProgress) => void): Promise<ModelFiles> {
   const folder = folderUrl(url);
   const manifest = await fetchBytes(new URL('manifest.json', folder));
-  const listed = Object.entries(parse(manifest, folder).files);
-  const total = listed.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+  const { files, bytes: total } = parseManifest(manifest, `${folder.href}manifest.json`);
   let done = 0;
-  const fetched = listed.map(async ([name]): Promise<[string, Uint8Array]> => {
+  const fetched = Object.keys(files).map(async (name): Promise<[string, Uint8Array]> => {
     const bytes = await fetchBytes(new URL(name, folder), (count) => {
       done += count;
       onLoad?.({ done, total });
@@ -57,14 +52,4 @@ export async function fetchModel(url: string | URL, onLoad?: (progress: LoadProg
     return [name, bytes];
   });
   return { manifest, files: new Map(await Promise.all(fetched)) };
-}
-
-function parse(bytes: Uint8Array, folder: URL): Manifest {
-  try {
-    const manifest = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Manifest>;
-    if (manifest.files && typeof manifest.files === 'object') return { files: manifest.files };
-  } catch {
-    // Told below, with the address.
-  }
-  throw new PhotorecallError('model_manifest', `${folder.href}manifest.json is not a model's manifest`);
 }

@@ -1,3 +1,4 @@
+import type { ModelFiles } from './model.js';
 import type { Damage, EncoderInfo, Found, Photo, Stats } from './photorecall.js';
 
 export type { Damage, EncoderInfo, Found, ModelRef, Photo, SelfTest, Stats } from './photorecall.js';
@@ -17,8 +18,10 @@ export interface NamedSource {
 export interface OpenOptions {
   /** Which of this site's libraries; `photos` if left out. */
   name?: string;
-  /** Folder of the model: the one that has `manifest.json`. */
-  modelUrl: string | URL;
+  /** Folder of the model on your own host: the one that has `manifest.json`. This or `model`. */
+  modelUrl?: string | URL;
+  /** A model that is here already, as `ModelStore.load` gives it. */
+  model?: ModelFiles;
   /**
    * `photorecall_bg.wasm`, where it does not lie beside the package's modules. The file for engines with
    * relaxed SIMD is not looked for then.
@@ -48,13 +51,17 @@ export interface LoadProgress {
   total: number;
 }
 
-/** How photos are added. */
-export interface AddOptions {
+/** How long work over many photos is steered. */
+export interface JobOptions {
   /** Stops after the photos that are in work; what was added stays. */
   signal?: AbortSignal;
   onProgress?: (progress: AddProgress) => void;
   /** Asked before each photo: the next one starts when the promise is there. For a pause. */
   gate?: () => Promise<void> | undefined;
+}
+
+/** How photos are added. */
+export interface AddOptions extends JobOptions {
   /**
    * The files are all there is below this folder: photos of the library below it that are not among
    * them are renamed ones where the digest is found again, and are removed otherwise.
@@ -62,6 +69,12 @@ export interface AddOptions {
   completeFolder?: string;
   /** Leaves black rows and columns at the edges out of account. */
   trimBorders?: boolean;
+}
+
+/** How a library is filled from another one. */
+export interface ReindexOptions extends JobOptions {
+  /** The photo's file, where it can be had; its small picture is taken otherwise. */
+  file?: (path: string) => Promise<File | undefined>;
 }
 
 /** A photo that was not added. */

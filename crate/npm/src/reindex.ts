@@ -1,0 +1,59 @@
+/** Filling a library from another one: the same photos in another model's space. */
+import { Job } from './job.js';
+import type { Photo } from './photorecall.js';
+import type { Pool } from './pool.js';
+import type { Remote } from './rpc.js';
+import type { AddProgress, ReindexOptions } from './types.js';
+import type { WorkerApi } from './workers.js';
+
+/** The library that the photos come from. */
+export interface Donor {
+  thumbnail(path: string): Promise<Blob | undefined>;
+}
+
+/** One call of `Library.reindex`. */
+export class ReindexJob extends Job<Photo> {
+  constructor(
+    index: Remote<WorkerApi>,
+    pool: Pool,
+    private readonly donor: Donor,
+    private readonly reindexing: ReindexOptions,
+    tell: (progress: AddProgress) => void,
+  ) {
+    super(index, pool, reindexing, tell);
+  }
+
+  /** Photos that the other library has no more are not wanted here either. */
+  protected override async begin(queue: readonly Photo[]): Promise<void> {
+    const gone = new Set(await this.index.call('pathsBelow', ''));
+    for (const { path } of queue) gone.delete(path);
+    if (gone.size === 0) return;
+    const { photos, stash } = await this.index.call('remove', [...gone]);
+    await this.index.call('forget', stash);
+    this.progress.removed = photos;
+  }
+
+  protected override async one(photo: Photo): Promise<void> {
+    if ((await this.index.call('photo', photo.path))?.digest === photo.digest) {
+      this.progress.unchanged++;
+      return;
+    }
+    const thumbnail = await this.donor.thumbnail(photo.path);
+    const encoded = await this.encode(photo, thumbnail);
+    const small = thumbnail ? new Uint8Array(await thumbnail.arrayBuffer()) : encoded.thumbnail;
+    // What is known of the photo stays, only the vector is new.
+    await this.index.call('put', photo, encoded.embedding, small);
+    this.countAdded();
+  }
+
+  /** The photo's file where it is as it was when it was indexed, else its small picture. */
+  private async encode(photo: Photo, thumbnail: Blob | undefined): Promise<{ embedding: Float32Array; thumbnail: Uint8Array }> {
+    const file = await this.reindexing.file?.(photo.path).catch(() => undefined);
+    const same = file && file.size === photo.bytes && file.lastModified === photo.modifiedMs;
+    const source = same ? file : (thumbnail ?? file);
+    if (!source) throw new Error('neither the photo nor its small picture is here');
+    const encoded = await this.pool.encode(source, false);
+    if (!encoded) throw new Error('the photo was not encoded');
+    return encoded.photo;
+  }
+}
