@@ -46,7 +46,7 @@ export class ModelsSection {
 
   private row(offer: Offer): HTMLLIElement {
     const { model } = offer;
-    const facts = t('modelFacts', { size: megabytes(model.bytes), license: model.license, dim: model.dim });
+    const facts = t('modelFacts', { size: megabytes(model.bytes), license: model.license });
     const status = this.statusOf(offer);
     const words = h('div', { className: 'grow' }, [
       h('strong', { textContent: model.name }),

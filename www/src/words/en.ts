@@ -57,7 +57,7 @@ export const english = {
   modelsExplain: 'The model is what looks at your photos and understands your words. A larger one finds more, takes longer, and has to be downloaded once.',
   hubNote: 'Models come from {hub}, and only when you press Download: no photo and no word of yours goes there. The browser lets this page reach no other host.',
   noHubNote: 'The browser lets this page reach no other host: models are taken from files.',
-  modelFacts: '{size} MB · {license} · {dim} axes',
+  modelFacts: '{size} MB · {license}',
   shipped: 'comes with this page',
   inUse: 'in use',
   isHere: 'downloaded',

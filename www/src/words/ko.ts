@@ -59,7 +59,7 @@ export const korean: Words = {
   modelsExplain: '모델은 사진을 보고 말을 이해하는 부분입니다. 큰 모델은 더 잘 찾지만 느리고, 한 번 내려받아야 합니다.',
   hubNote: '모델은 내려받기를 누를 때만 {hub}에서 옵니다. 사진도 검색어도 그곳으로 가지 않습니다. 브라우저는 이 페이지가 다른 호스트에 연결하지 못하게 막습니다.',
   noHubNote: '브라우저는 이 페이지가 다른 호스트에 연결하지 못하게 막습니다. 모델은 파일에서 가져옵니다.',
-  modelFacts: '{size} MB · {license} · {dim}차원',
+  modelFacts: '{size} MB · {license}',
   shipped: '기본 제공',
   inUse: '사용 중',
   isHere: '내려받음',
