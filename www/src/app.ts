@@ -2,8 +2,9 @@
 import { type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
 import { announce, button, find, h, toast } from './dom.js';
 import { folders, forgetFolders, listFolder, mayRead } from './folders.js';
-import { Grid, type Item, nameOf, type Source } from './grid.js';
+import { Grid, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
+import { everything, results } from './lists.js';
 import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
 import { Settings } from './settings.js';
@@ -35,7 +36,8 @@ export class App {
     private readonly readOnly: boolean,
   ) {
     this.viewer = new Viewer(() => this.library, {
-      neighbour: (photo, step) => this.neighbour(photo, step),
+      photoAt: async (at) => (await this.grid?.item(at))?.photo,
+      closed: (at) => this.grid?.focus(at),
       similar: (photo) => this.go({ text: '', like: photo.path }),
       remove: readOnly ? undefined : (photo) => void this.remove(photo),
     });
@@ -68,14 +70,13 @@ export class App {
     this.input.value = route.text;
     this.showChip(route.like);
     if (photos === 0) return this.showEmpty(empty);
-    const grid = new Grid(this.library, this.sourceOf(route), ({ photo }) => this.viewer.show(photo));
+    let source: Source = { ratios: [], items: async () => [] };
     try {
-      await grid.more();
+      source = await this.sourceOf(route);
     } catch (thrown) {
       toast(PhotorecallError.from(thrown).message);
     }
-    if (asked !== this.asked) return grid.destroy();
-    this.put(grid, this.summaryOf(route, photos, grid.items.length));
+    if (asked === this.asked) this.put(source, this.summaryOf(route, photos, source.ratios.length));
   }
 
   /** Another library takes this one's place. */
@@ -84,13 +85,23 @@ export class App {
     await this.show();
   }
 
-  private put(grid: Grid, summary: string): void {
-    this.grid?.destroy();
+  private put(source: Source, summary: string): void {
+    const old = this.grid;
+    const focus = old?.hasFocus ? old.place : undefined;
+    const grid = new Grid(this.library, source, (at) => void this.open(at));
     this.grid = grid;
     this.summary = h('div', { className: 'summary', textContent: summary });
-    const nothing = grid.items.length === 0 ? [h('p', { className: 'note', textContent: t('nothing') })] : [];
+    const nothing = grid.count === 0 ? [h('p', { className: 'note', textContent: t('nothing') })] : [];
     this.main.replaceChildren(this.summary, grid.element, ...nothing);
-    announce(`${summary}: ${grid.items.length}`);
+    old?.destroy();
+    grid.measure();
+    if (focus !== undefined) grid.focus(focus);
+    announce(`${summary}: ${number(grid.count)}`);
+  }
+
+  private async open(at: number): Promise<void> {
+    const item = await this.grid?.item(at);
+    if (item) this.viewer.show(item.photo, at);
   }
 
   private showEmpty(first: boolean): void {
@@ -107,16 +118,10 @@ export class App {
     return t('count', { count: number(photos) });
   }
 
-  private sourceOf({ text, like }: Route): Source {
+  private sourceOf({ text, like }: Route): Promise<Source> {
     const image = this.example;
-    if (!text && !like && !image) {
-      return async (offset, k) => {
-        const { photos } = await this.library.list({ offset, k });
-        return photos.map((photo) => ({ photo, score: undefined }));
-      };
-    }
-    const query = { ...(text && { text }), ...(like && { like }), ...(image && { image }) };
-    return (offset, k): Promise<Item[]> => this.library.search({ ...query, offset, k });
+    if (!text && !like && !image) return everything(this.library);
+    return results(this.library, { ...(text && { text }), ...(like && { like }), ...(image && { image }) });
   }
 
   private go(route: Route): void {
@@ -160,8 +165,7 @@ export class App {
   private async remove(photo: Photo): Promise<void> {
     try {
       const removed = await this.library.remove([photo.path]);
-      this.grid?.drop(photo.path);
-      if (this.grid?.items.length === 0) void this.show();
+      await this.show();
       const undo = async (): Promise<void> => {
         await removed.undo();
         await this.show();
@@ -170,13 +174,6 @@ export class App {
     } catch (thrown) {
       toast(PhotorecallError.from(thrown).message);
     }
-  }
-
-  private neighbour(photo: Photo, step: number): Photo | undefined {
-    const items = this.grid?.items ?? [];
-    const at = items.findIndex((item) => item.photo.path === photo.path);
-    if (at + step >= items.length - 2) void this.grid?.more();
-    return items[at + step]?.photo;
   }
 
   private wireSearch(): void {

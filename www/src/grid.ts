@@ -1,7 +1,12 @@
-/** Photos in rows of one height. Sizes are known before the pictures are: nothing jumps. */
+/**
+ * A list of photos of any length: only the tiles near the window are in the document. The list has its
+ * whole height from the beginning, and each tile says its place in it to screen readers. One tile can be
+ * tabbed to; arrows, Home, End, Page Up and Page Down move from it.
+ */
 import type { Library, Photo } from 'photorecall';
 import { h } from './dom.js';
 import { number, t } from './i18n.js';
+import { type Frame, Layout } from './layout.js';
 import { Thumbnails } from './thumbs.js';
 
 /** A photo of the grid; the score is there when something was looked for. */
@@ -10,95 +15,254 @@ export interface Item {
   score: number | undefined;
 }
 
-/** Gives the items from `offset` on; fewer than asked for means that there are no more. */
-export type Source = (offset: number, k: number) => Promise<Item[]>;
+/** What a grid shows. */
+export interface Source {
+  /** Each photo's width by its height, in order. */
+  readonly ratios: ArrayLike<number>;
+  /** The items from a place on. */
+  items(offset: number, k: number): Promise<Item[]>;
+  /** Looks for more at the end; tells whether there were any. */
+  more?(): Promise<boolean>;
+}
 
-const PAGE = 60;
+/** Items are asked for in pages of so many. */
+const PAGE = 200;
+/** How far beyond the window tiles are made, CSS pixels. */
+const BEYOND = 1000;
+
+/** A tile that is in the document. */
+interface Tile {
+  element: HTMLLIElement;
+  button: HTMLButtonElement;
+  image: HTMLImageElement;
+  path: string | undefined;
+}
 
 export class Grid {
-  readonly element = h('ul', { className: 'grid' });
-  /** What is shown, in order. */
-  items: Item[] = [];
+  readonly element = h('ul', { className: 'grid', role: 'list' });
   private readonly thumbnails: Thumbnails;
-  private readonly end: IntersectionObserver;
-  private loading = false;
-  private complete = false;
+  private readonly tiles = new Map<number, Tile>();
+  private readonly pages = new Map<number, Promise<Item[]>>();
+  private readonly items = new Map<number, Item>();
+  private readonly resized = new ResizeObserver(() => this.measure());
+  private readonly scrolled = (): void => this.schedule();
+  private layout: Layout;
+  /** The tile that can be tabbed to. */
+  private active = 0;
+  private scheduled = 0;
+  private growing = false;
+  private ended = false;
 
   constructor(
     library: Library,
     private readonly source: Source,
-    private readonly onOpen: (item: Item) => void,
+    private readonly onOpen: (at: number) => void,
   ) {
     this.thumbnails = new Thumbnails(library);
-    this.end = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && void this.more(), {
-      rootMargin: '1200px',
-    });
-    this.element.addEventListener('keydown', (event) => this.arrow(event));
+    this.layout = new Layout([], { width: 1, row: 1, gap: 0 });
+    this.element.addEventListener('keydown', (event) => this.key(event));
+    this.element.addEventListener('focusin', ({ target }) => this.activate(target));
+    addEventListener('scroll', this.scrolled, { passive: true });
+    this.resized.observe(this.element);
   }
 
-  /** Loads the next page, until the end of the grid is out of sight. */
-  async more(): Promise<void> {
-    if (this.loading || this.complete) return;
-    this.loading = true;
-    try {
-      const items = await this.source(this.items.length, PAGE);
-      this.complete = items.length < PAGE;
-      this.items.push(...items);
-      this.element.append(...items.map((item) => this.tile(item)));
-    } finally {
-      this.loading = false;
-    }
-    this.end.disconnect();
-    const last = this.element.lastElementChild;
-    if (last && !this.complete) this.end.observe(last);
+  get count(): number {
+    return this.source.ratios.length;
   }
 
-  /** Takes a photo out of the grid. */
-  drop(path: string): void {
-    const at = this.items.findIndex(({ photo }) => photo.path === path);
-    if (at < 0) return;
-    this.items.splice(at, 1);
-    const tile = this.element.children[at];
-    tile?.querySelectorAll('img').forEach((image) => this.thumbnails.release(image));
-    tile?.remove();
+  /** The item at a place; undefined beyond the end. */
+  async item(at: number): Promise<Item | undefined> {
+    if (at < 0 || at >= this.count) return undefined;
+    return this.items.get(at) ?? (await this.page(at))[at % PAGE];
   }
 
-  /** Lets go of all pictures. */
+  /** Whether the focus is on one of the tiles. */
+  get hasFocus(): boolean {
+    return this.element.contains(document.activeElement);
+  }
+
+  /** The place that the focus is at, or would go to. */
+  get place(): number {
+    return this.active;
+  }
+
+  /** Lays out anew for the width that there is, keeping the first photo in sight where it is. */
+  measure(): void {
+    const style = getComputedStyle(this.element);
+    const pixels = (name: string): number => Number.parseFloat(style.getPropertyValue(name));
+    const frame: Frame = { width: this.element.clientWidth, row: pixels('--row'), gap: pixels('--gap') };
+    if (frame.width === 0) return;
+    const [first] = this.layout.between(this.top, this.top);
+    const moved = this.layout.count > 0 && this.top > 0;
+    this.layout = new Layout(this.source.ratios, frame);
+    this.element.style.height = `${this.layout.height}px`;
+    for (const [at, tile] of this.tiles) this.put(tile, at);
+    if (moved) scrollBy(0, this.layout.box(Math.min(first, this.count - 1)).top - this.top);
+    this.render();
+  }
+
+  /** Lets go of all tiles and pictures. */
   destroy(): void {
-    this.end.disconnect();
-    this.element.querySelectorAll('img').forEach((image) => this.thumbnails.release(image));
+    removeEventListener('scroll', this.scrolled);
+    cancelAnimationFrame(this.scheduled);
+    this.resized.disconnect();
+    for (const at of [...this.tiles.keys()]) this.drop(at);
   }
 
-  /** Moves the focus to the photo at this place. */
+  /** Moves the focus to the photo at this place, and the window with it. */
   focus(at: number): void {
-    this.element.children[at]?.querySelector('button')?.focus();
+    if (this.count === 0) return;
+    this.active = Math.min(this.count - 1, Math.max(0, at));
+    this.reveal(this.active);
+    this.render();
+    this.tiles.get(this.active)?.button.focus({ preventScroll: true });
   }
 
-  private tile(item: Item): HTMLLIElement {
-    const { photo, score } = item;
-    const image = h('img', { alt: nameOf(photo), decoding: 'async', draggable: false });
-    const open = h('button', { type: 'button', onclick: () => this.onOpen(item) }, [image]);
-    const tile = h('li', { className: 'tile', title: photo.path }, [open]);
-    if (score !== undefined) {
-      // A cosine below zero says no more than zero does.
-      const percent = number(Math.max(0, Math.round(score * 100)));
-      tile.append(h('span', { className: 'score', textContent: `${percent} %`, ariaLabel: t('score', { score: percent }) }));
-      tile.dataset['score'] = String(score);
+  /** How far the window is below the grid's top. */
+  private get top(): number {
+    return -this.element.getBoundingClientRect().top;
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = requestAnimationFrame(() => {
+      this.scheduled = 0;
+      this.render();
+    });
+  }
+
+  /** Makes the tiles that are near the window, in order, and lets go of the others. */
+  private render(): void {
+    if (this.layout.count === 0 || !this.element.isConnected) return;
+    const [from, to] = this.layout.between(this.top - BEYOND, this.top + innerHeight + BEYOND);
+    const focused = this.hasFocus;
+    if (!focused && (this.active < from || this.active >= to)) {
+      [this.active] = this.layout.between(this.top, this.top);
     }
-    tile.dataset['path'] = photo.path;
-    // Very wide and very tall photos are cut to fit the rows.
-    const ratio = Math.min(2.4, Math.max(0.6, photo.width / photo.height || 1));
-    tile.style.setProperty('--ratio', ratio.toFixed(3));
-    this.thumbnails.watch(image, photo.path);
+    const stays = (at: number): boolean => (at >= from && at < to) || (focused && at === this.active);
+    for (const at of [...this.tiles.keys()]) if (!stays(at)) this.drop(at);
+    let next: Element | null = null;
+    for (let at = to - 1; at >= from; at--) {
+      const { element } = this.tiles.get(at) ?? this.make(at);
+      if (element.parentNode === null || element.nextElementSibling !== next) this.element.insertBefore(element, next);
+      next = element;
+    }
+    for (const [at, { button }] of this.tiles) button.tabIndex = at === this.active ? 0 : -1;
+    if (to === this.count) void this.grow();
+  }
+
+  /** Searches that have more to show grow at their end. */
+  private async grow(): Promise<void> {
+    if (this.growing || this.ended || !this.source.more) return;
+    this.growing = true;
+    try {
+      this.ended = !(await this.source.more());
+    } catch {
+      this.ended = true;
+    } finally {
+      this.growing = false;
+    }
+    if (!this.ended && this.element.isConnected) this.measure();
+  }
+
+  private make(at: number): Tile {
+    const image = h('img', { alt: '', draggable: false });
+    const open = h('button', { type: 'button', onclick: () => this.onOpen(at) }, [image]);
+    const element = h('li', { className: 'tile' }, [open]);
+    element.setAttribute('aria-setsize', String(this.count));
+    element.setAttribute('aria-posinset', String(at + 1));
+    const tile: Tile = { element, button: open, image, path: undefined };
+    this.tiles.set(at, tile);
+    this.put(tile, at);
+    const item = this.items.get(at);
+    if (item) this.fill(tile, item);
+    else void this.page(at);
     return tile;
   }
 
-  private arrow(event: KeyboardEvent): void {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const tile = (event.target as HTMLElement).closest('li');
-    if (!step || !tile) return;
+  /** Puts a tile where it belongs. */
+  private put({ element }: Tile, at: number): void {
+    const { left, top, width, height } = this.layout.box(at);
+    Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  }
+
+  private fill(tile: Tile, { photo, score }: Item): void {
+    const { element, image } = tile;
+    tile.path = element.dataset['path'] = photo.path;
+    element.title = photo.path;
+    image.alt = nameOf(photo);
+    if (score !== undefined) {
+      // A cosine below zero says no more than zero does.
+      const percent = number(Math.max(0, Math.round(score * 100)));
+      element.append(h('span', { className: 'score', role: 'note', textContent: `${percent} %`, ariaLabel: t('score', { score: percent }) }));
+      element.dataset['score'] = String(score);
+    }
+    this.thumbnails.want(image, photo.path);
+  }
+
+  private drop(at: number): void {
+    const tile = this.tiles.get(at);
+    if (!tile) return;
+    this.tiles.delete(at);
+    this.thumbnails.release(tile.image);
+    tile.element.remove();
+  }
+
+  /** The page that a place is on; its items fill the tiles that wait for them. */
+  private page(at: number): Promise<Item[]> {
+    const number = Math.floor(at / PAGE);
+    const known = this.pages.get(number);
+    if (known) return known;
+    const page = this.source.items(number * PAGE, PAGE).then((items) => {
+      items.forEach((item, i) => {
+        const place = number * PAGE + i;
+        this.items.set(place, item);
+        const tile = this.tiles.get(place);
+        if (tile && tile.path === undefined) this.fill(tile, item);
+      });
+      return items;
+    });
+    this.pages.set(number, page);
+    page.catch(() => this.pages.delete(number));
+    return page;
+  }
+
+  private activate(target: EventTarget | null): void {
+    for (const [at, { button }] of this.tiles) {
+      if (button === target) this.active = at;
+      button.tabIndex = button === target ? 0 : -1;
+    }
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const { active, layout } = this;
+    const { height } = layout.box(active);
+    const page = Math.max(1, Math.floor(innerHeight / height) - 1);
+    const places: Record<string, () => number> = {
+      ArrowRight: () => active + 1,
+      ArrowLeft: () => active - 1,
+      ArrowDown: () => layout.below(active, 1),
+      ArrowUp: () => layout.below(active, -1),
+      PageDown: () => layout.below(active, page),
+      PageUp: () => layout.below(active, -page),
+      Home: () => 0,
+      End: () => layout.count - 1,
+    };
+    const place = places[event.key];
+    if (!place) return;
     event.preventDefault();
-    this.focus([...this.element.children].indexOf(tile) + step);
+    this.focus(place());
+  }
+
+  /** Scrolls as little as is needed for a photo to be seen whole, below the bar. */
+  private reveal(at: number): void {
+    const { top, height } = this.layout.box(at);
+    const bar = document.querySelector('.bar')?.getBoundingClientRect().height ?? 0;
+    const above = top - 8 - (this.top + bar);
+    const below = top + height + 8 - (this.top + innerHeight);
+    if (above < 0) scrollBy(0, above);
+    else if (below > 0) scrollBy(0, below);
   }
 }
 

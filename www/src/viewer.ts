@@ -7,9 +7,11 @@ import { language, number, t } from './i18n.js';
 
 /** What the viewer asks of the page. */
 export interface ViewerActions {
-  /** The photo before (-1) or after (1) this one. */
-  neighbour(photo: Photo, step: number): Photo | undefined;
+  /** The photo at a place of the grid. */
+  photoAt(at: number): Promise<Photo | undefined>;
   similar(photo: Photo): void;
+  /** The viewer was closed; this place was shown last. */
+  closed(at: number): void;
   /** Undefined where photos cannot be removed. */
   remove: ((photo: Photo) => void) | undefined;
 }
@@ -20,6 +22,8 @@ export class Viewer {
   private readonly name = h('h2', { className: 'name' });
   private readonly facts = h('footer');
   private photo: Photo | undefined;
+  /** Its place in the grid. */
+  private at = 0;
 
   constructor(
     private readonly library: () => Library,
@@ -29,23 +33,27 @@ export class Viewer {
       this.name,
       button(t('similar'), '', () => this.leave(actions.similar)),
       ...(actions.remove ? [button(t('remove'), '', () => this.leave(actions.remove))] : []),
-      this.icon('‹', t('previous'), () => this.step(-1)),
-      this.icon('›', t('next'), () => this.step(1)),
+      this.icon('‹', t('previous'), () => void this.step(-1)),
+      this.icon('›', t('next'), () => void this.step(1)),
       this.icon('✕', t('close'), () => this.dialog.close()),
     ]);
     this.dialog.append(header, h('div', { className: 'stage' }, [this.image]), this.facts);
     this.dialog.addEventListener('keydown', ({ key }) => {
-      if (key === 'ArrowLeft') this.step(-1);
-      if (key === 'ArrowRight') this.step(1);
+      if (key === 'ArrowLeft') void this.step(-1);
+      if (key === 'ArrowRight') void this.step(1);
     });
-    this.dialog.addEventListener('close', () => this.release());
+    this.dialog.addEventListener('close', () => {
+      this.release();
+      actions.closed(this.at);
+    });
     this.image.onload = () => URL.revokeObjectURL(this.image.src);
     document.body.append(this.dialog);
   }
 
-  /** Shows a photo. */
-  show(photo: Photo): void {
+  /** Shows the photo at a place of the grid. */
+  show(photo: Photo, at: number): void {
     this.photo = photo;
+    this.at = at;
     this.release();
     this.name.textContent = nameOf(photo);
     this.image.alt = nameOf(photo);
@@ -67,9 +75,10 @@ export class Viewer {
     if (small) this.facts.append(h('span', { textContent: t('smallOnly') }));
   }
 
-  private step(by: number): void {
-    const next = this.photo && this.actions.neighbour(this.photo, by);
-    if (next) this.show(next);
+  private async step(by: number): Promise<void> {
+    const [from, to] = [this.photo, this.at + by];
+    const next = await this.actions.photoAt(to);
+    if (next && this.photo === from) this.show(next, to);
   }
 
   private leave(act: ((photo: Photo) => void) | undefined): void {

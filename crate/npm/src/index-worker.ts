@@ -125,6 +125,10 @@ export const indexHandlers = {
     return { photos: all.slice(offset, offset + k), total: all.length };
   },
 
+  shapes(): Float32Array {
+    return Float32Array.from(byTime(), ({ width, height }) => width / height);
+  },
+
   pathsBelow(folder: string): string[] {
     const prefix = folder === '' ? '' : `${folder}/`;
     return byTime().flatMap(({ path }) => (path.startsWith(prefix) ? [path] : []));

@@ -176,6 +176,11 @@ export class Library {
     return this.index.call('list', k, offset);
   }
 
+  /** Each photo's width by its height, in the order of `list`: enough to lay all of them out. */
+  shapes(): Promise<Float32Array> {
+    return this.index.call('shapes');
+  }
+
   /** What is known of the photo of this path. */
   photo(path: string): Promise<Photo | undefined> {
     return this.index.call('photo', path);
