@@ -23,7 +23,7 @@ const TYPES = {
 
 /**
  * A static host, as plain as they come: no header that only some hosts send. `answers` has other bodies
- * for some paths: a text, bytes, or a function of the file's text.
+ * for some paths: a text, bytes, or a function of the file's text and the whole address.
  */
 export async function serveSite(folder = site, answers = {}) {
   if (!existsSync(join(folder, 'index.html'))) throw new Error(`no site in ${folder}: run cargo xtask build-web`);
@@ -34,7 +34,7 @@ export async function serveSite(folder = site, answers = {}) {
     try {
       if (other !== undefined) {
         response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-        return response.end(typeof other === 'function' ? other(readFileSync(file, 'utf8')) : other);
+        return response.end(typeof other === 'function' ? other(existsSync(file) ? readFileSync(file, 'utf8') : '', new URL(request.url, 'http://x')) : other);
       }
       if (!statSync(file).isFile()) throw new Error('a folder');
       response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');

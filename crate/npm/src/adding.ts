@@ -1,12 +1,11 @@
 /** Adding photos: what is done with each, and the progress as its caller sees it. */
 import type { Held } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
-import { Job } from './job.js';
+import type { IndexClient } from './index-client.js';
+import { Job, type Outcome } from './job.js';
 import type { Photo } from './photorecall.js';
 import type { Pool } from './pool.js';
-import type { Remote } from './rpc.js';
 import type { AddOptions, AddProgress, NamedSource, PhotoSource } from './types.js';
-import type { WorkerApi } from './workers.js';
 
 /** A file that is larger is not read at all. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -28,7 +27,7 @@ export class AddJob extends Job<NamedSource> {
   private gone = new Set<string>();
 
   constructor(
-    index: Remote<WorkerApi>,
+    index: IndexClient,
     pool: Pool,
     private readonly adding: AddOptions,
     tell: (progress: AddProgress) => void,
@@ -49,41 +48,37 @@ export class AddJob extends Job<NamedSource> {
     this.progress.removed = photos;
   }
 
-  protected override async one({ path, file: source }: NamedSource): Promise<void> {
+  protected override async one({ path, file: source }: NamedSource): Promise<Outcome> {
     const file = source instanceof File ? source : await source.getFile();
-    if (await this.index.call('isUnchanged', path, file.size, file.lastModified)) {
-      this.progress.unchanged++;
-    } else if (file.size > MAX_BYTES) {
+    if (await this.index.call('isUnchanged', path, file.size, file.lastModified)) return 'unchanged';
+    if (file.size > MAX_BYTES) {
       throw new PhotorecallError('image_too_large', `${file.size} bytes are more than the limit of ${MAX_BYTES}`);
-    } else {
-      await this.take(path, file);
     }
-  }
-
-  private async take(path: string, file: File): Promise<void> {
     const facts = { path, bytes: file.size, modifiedMs: file.lastModified };
-    const encoded = await this.pool.encode(file, this.adding.trimBorders ?? false, (held) =>
-      this.isKnown(facts, held),
-    );
-    if (!encoded) return;
-    const { embedding, thumbnail, ...about } = encoded.photo;
+    let known: Outcome | undefined;
+    const encoded = await this.pool.encode(file, this.adding.trimBorders ?? false, async (held) => {
+      known = await this.knownAs(facts, held);
+      return known !== undefined;
+    });
+    if (!encoded) return known ?? 'unchanged';
+    const { embedding, thumbnail, ...about } = encoded;
     await this.index.call('put', { ...facts, ...about }, embedding, thumbnail);
-    this.countAdded();
+    return 'added';
   }
 
   /** The same bytes are in the library: a rename, or a copy that needs no encoding. */
-  private async isKnown(facts: Pick<Photo, 'path' | 'bytes' | 'modifiedMs'>, { digest }: Held): Promise<boolean> {
+  private async knownAs(
+    facts: Pick<Photo, 'path' | 'bytes' | 'modifiedMs'>,
+    { digest }: Held,
+  ): Promise<Outcome | undefined> {
     const of = await this.index.call('pathOfDigest', digest);
-    if (of === undefined) return false;
-    const photo: Photo = { ...facts, digest, width: 0, height: 0 };
+    if (of === undefined) return undefined;
     if (of === facts.path || this.gone.delete(of)) {
       const known = await this.index.call('renameTo', of, facts.path, facts.modifiedMs);
-      if (known) of === facts.path ? this.progress.unchanged++ : this.progress.renamed++;
-      return known;
+      return known ? (of === facts.path ? 'unchanged' : 'renamed') : undefined;
     }
-    const known = await this.index.call('putCopy', of, photo);
-    if (known) this.progress.added++;
-    return known;
+    const photo: Photo = { ...facts, digest, width: 0, height: 0 };
+    return (await this.index.call('putCopy', of, photo)) ? 'added' : undefined;
   }
 }
 

@@ -16,7 +16,8 @@ interface Stashed {
   thumbnail: Uint8Array | undefined;
 }
 const stashes = new Map<number, Stashed[]>();
-let nextStash = 0;
+/** Other numbers than an earlier worker's, whose stashes are lost. */
+let nextStash = Math.floor(Math.random() * 2 ** 40);
 
 /** The newest first; made again after a change. */
 let newest: Photo[] | undefined;
@@ -97,8 +98,9 @@ export const indexHandlers = {
 
   restore(stash: number): void {
     const stashed = stashes.get(stash);
+    if (!stashed) throw new PhotorecallError('not_found', 'what was removed cannot be put back any more');
     stashes.delete(stash);
-    change((index) => stashed?.forEach((s) => index.put(s.photo, s.embedding, s.thumbnail)));
+    change((index) => stashed.forEach((s) => index.put(s.photo, s.embedding, s.thumbnail)));
   },
 
   forget(stash: number): void {

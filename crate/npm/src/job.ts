@@ -1,9 +1,8 @@
 /** Work through many photos: lanes, commits now and then, how far it is. */
 import { PhotorecallError } from './errors.js';
+import type { IndexClient } from './index-client.js';
 import { PHOTOS_PER_WORKER, type Pool } from './pool.js';
-import type { Remote } from './rpc.js';
 import type { AddProgress, JobOptions } from './types.js';
-import type { WorkerApi } from './workers.js';
 
 /** Changes are made to last at least this often, in milliseconds. */
 const COMMIT_EVERY_MS = 3000;
@@ -11,6 +10,17 @@ const COMMIT_EVERY_MS = 3000;
 const TELL_EVERY_MS = 100;
 /** Photos that the rate is taken from. */
 const RATE_WINDOW = 40;
+
+/** What came of a photo. */
+export type Outcome = 'added' | 'unchanged' | 'renamed';
+
+/** A photo whose outcome is not committed yet. */
+interface Unsaved<Item> {
+  item: Item;
+  outcome: Outcome;
+  /** The worker's that has it. */
+  epoch: number;
+}
 
 /** One run over items of a kind, each of them a photo. */
 export abstract class Job<Item extends { path: string }> {
@@ -25,6 +35,11 @@ export abstract class Job<Item extends { path: string }> {
     rate: 0,
     etaMs: undefined,
   };
+  private queue: Item[] = [];
+  private next = 0;
+  private unsaved: Unsaved<Item>[] = [];
+  /** What came of photos that may have been lost: done again, they may be found unchanged. */
+  private readonly before = new Map<Item, Outcome>();
   private readonly finishedAt: number[] = [];
   private lastTold = 0;
   private lastCommit = performance.now();
@@ -32,14 +47,14 @@ export abstract class Job<Item extends { path: string }> {
   private failure: PhotorecallError | undefined;
 
   constructor(
-    protected readonly index: Remote<WorkerApi>,
+    protected readonly index: IndexClient,
     protected readonly pool: Pool,
     protected readonly options: JobOptions,
     private readonly tell: (progress: AddProgress) => void,
   ) {}
 
   /** Does one item; what it throws is why the photo is skipped. */
-  protected abstract one(item: Item): Promise<void>;
+  protected abstract one(item: Item): Promise<Outcome>;
 
   /** Before the first item. */
   protected async begin(_queue: readonly Item[]): Promise<void> {}
@@ -49,29 +64,31 @@ export abstract class Job<Item extends { path: string }> {
 
   /** Does all of them; resolves when what came of them is stored. */
   async run(items: Iterable<Item> | AsyncIterable<Item>): Promise<AddProgress> {
-    const queue: Item[] = [];
-    for await (const item of items) queue.push(item);
-    this.progress.total = queue.length;
-    await this.begin(queue);
+    for await (const item of items) this.queue.push(item);
+    this.progress.total = this.queue.length;
+    await this.begin(this.queue);
     this.report(true);
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < queue.length && !this.stopped) {
-        await this.options.gate?.();
-        const item = queue[next];
-        if (!item || this.stopped) return;
-        next++;
-        await this.oneOrSkip(item);
-      }
-    };
-    await Promise.all(Array.from({ length: this.pool.size * PHOTOS_PER_WORKER }, lane));
-    if (!this.stopped) await this.finish();
-    await this.committing;
-    await this.index.call('commit');
+    // Once as a rule; what a crashed worker has lost is done again.
+    do {
+      await Promise.all(Array.from({ length: this.pool.size * PHOTOS_PER_WORKER }, () => this.lane()));
+      if (!this.stopped) await this.finish();
+      await this.committing;
+      await this.commit();
+    } while (this.next < this.queue.length && !this.stopped);
     this.report(true);
     if (this.failure) throw this.failure;
     if (this.options.signal?.aborted) throw new PhotorecallError('aborted', 'adding photos was stopped');
     return this.snapshot();
+  }
+
+  private async lane(): Promise<void> {
+    while (this.next < this.queue.length && !this.stopped) {
+      await this.options.gate?.();
+      const item = this.queue[this.next];
+      if (!item || this.stopped) return;
+      this.next++;
+      await this.oneOrSkip(item);
+    }
   }
 
   private get stopped(): boolean {
@@ -80,8 +97,13 @@ export abstract class Job<Item extends { path: string }> {
 
   /** Whatever is wrong with a photo is noted, only a failing store ends the job. */
   private async oneOrSkip(item: Item): Promise<void> {
+    const { epoch } = this.index;
     try {
-      await this.one(item);
+      const found = await this.one(item);
+      const outcome = found === 'unchanged' ? (this.before.get(item) ?? found) : found;
+      this.unsaved.push({ item, outcome, epoch });
+      this.progress[outcome]++;
+      if (outcome === 'added') this.noteTime();
     } catch (thrown) {
       const { code, message } = PhotorecallError.from(thrown);
       if (code === 'closed') this.failure = PhotorecallError.from(thrown);
@@ -92,17 +114,29 @@ export abstract class Job<Item extends { path: string }> {
     this.commitSometimes();
   }
 
-  /** A photo was encoded and put: the rate is taken from such. */
-  protected countAdded(): void {
-    this.progress.added++;
+  /** The rate is taken from photos that were added. */
+  private noteTime(): void {
     this.finishedAt.push(performance.now());
     if (this.finishedAt.length > RATE_WINDOW) this.finishedAt.shift();
   }
 
+  /** Makes what was done last. */
+  private async commit(): Promise<void> {
+    const { epoch } = this.index;
+    const batch = this.unsaved.splice(0);
+    await this.index.call('commit');
+    const lost = batch.filter((one) => one.epoch !== this.index.epoch || epoch !== this.index.epoch);
+    for (const { item, outcome } of lost) {
+      this.queue.push(item);
+      this.before.set(item, outcome);
+      this.progress[outcome]--;
+      this.progress.done--;
+    }
+  }
+
   private commitSometimes(): void {
     if (this.committing || performance.now() - this.lastCommit < COMMIT_EVERY_MS) return;
-    this.committing = this.index
-      .call('commit')
+    this.committing = this.commit()
       .catch((thrown: unknown) => {
         this.failure = PhotorecallError.from(thrown);
       })

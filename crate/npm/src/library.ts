@@ -1,8 +1,9 @@
 /** The library as a page sees it. All work is done in workers. */
 import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
+import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
-import type { Damage, EncoderInfo, Photo } from './photorecall.js';
+import type { Damage, EncoderInfo, ModelRef, Photo } from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
@@ -44,7 +45,7 @@ export class Library {
   private closed = false;
 
   private constructor(
-    private readonly index: Remote<WorkerApi>,
+    private readonly index: IndexClient,
     private readonly encoder: EncoderInfo,
     kit: Kit,
     workers: number,
@@ -63,8 +64,7 @@ export class Library {
     const name = options.name ?? 'photos';
     const unlock = await lock(name);
     try {
-      const { index, encoder, kit } = await start(options);
-      await index.call('openIndex', name, encoder.model);
+      const { index, encoder, kit } = await start(options, (worker, model) => worker.call('openIndex', name, model));
       const place = { name, readOnly: false, photos: undefined, thumbnails: undefined, unlock };
       return new Library(index, encoder, kit, poolSize(options.workers), place);
     } catch (thrown) {
@@ -76,15 +76,12 @@ export class Library {
   /** Opens a library that was built elsewhere, from the folder that has its files, to search only. */
   static async openUrl(url: string | URL, options: OpenUrlOptions): Promise<Library> {
     const folder = folderUrl(url);
-    const [{ index, encoder, kit }, manifest] = await Promise.all([
-      start(options),
-      fetchBytes(new URL(MANIFEST, folder)),
-    ]);
-    const names = await index.call('segmentNames', manifest);
-    const segments = await Promise.all(
-      names.map(async (name): Promise<[string, Uint8Array]> => [name, await fetchBytes(new URL(name, folder))]),
-    );
-    await index.call('openBytes', manifest, new Map(segments), encoder.model);
+    const { index, encoder, kit } = await start(options, async (worker, model) => {
+      const manifest = await fetchBytes(new URL(MANIFEST, folder));
+      const names = await worker.call('segmentNames', manifest);
+      const segments = names.map(async (name): Promise<[string, Uint8Array]> => [name, await fetchBytes(new URL(name, folder))]);
+      await worker.call('openBytes', manifest, new Map(await Promise.all(segments)), model);
+    });
     const place = {
       name: folder.href,
       readOnly: true,
@@ -168,7 +165,7 @@ export class Library {
   async embedImage(file: Blob): Promise<Float32Array> {
     const encoded = await this.pool.encode(file, false);
     if (!encoded) throw new PhotorecallError('unexpected', 'the photo was not encoded');
-    return encoded.photo.embedding;
+    return encoded.embedding;
   }
 
   /** Photos, the newest first. */
@@ -186,10 +183,12 @@ export class Library {
     return this.index.call('photo', path);
   }
 
-  /** The small JPEG of a photo. */
+  /** The small JPEG of a photo; the photo itself where a host has no small ones. */
   async thumbnail(path: string): Promise<Blob | undefined> {
-    if (this.place.thumbnails) {
-      const bytes = await fetchBytes(new URL(encodePath(path), this.place.thumbnails));
+    const { thumbnails, photos } = this.place;
+    const folder = thumbnails ?? photos;
+    if (folder) {
+      const bytes = await fetchBytes(new URL(encodePath(path), folder));
       return new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' });
     }
     const jpeg = await this.index.call('thumbnail', path);
@@ -204,8 +203,12 @@ export class Library {
   /** Takes photos out of the library; the files stay where they are. */
   async remove(paths: Iterable<string>): Promise<Removed> {
     this.requireWritable();
-    const { stash, photos } = await this.index.call('remove', [...paths]);
-    await this.index.call('commit');
+    const all = [...paths];
+    const { stash, photos } = await this.index.together(async () => {
+      const removed = await this.index.call('remove', all);
+      await this.index.call('commit');
+      return removed;
+    });
     return {
       photos,
       undo: async () => {
@@ -265,7 +268,7 @@ export class Library {
 
   private end(): void {
     this.pool.end();
-    this.index.end(new PhotorecallError('closed', 'the library is closed'));
+    void this.index.end(new PhotorecallError('closed', 'the library is closed'));
     this.place.unlock();
   }
 
@@ -281,12 +284,26 @@ export class Library {
   }
 }
 
+/** What a worker opens before it is asked for anything else. */
+type Open = (worker: Remote<WorkerApi>, model: ModelRef) => Promise<void>;
+
 /** Fetches model and wasm, and starts the worker that has the index and the words. */
-async function start(options: OpenOptions): Promise<{ index: Remote<WorkerApi>; encoder: EncoderInfo; kit: Kit }> {
+async function start(options: OpenOptions, open: Open): Promise<{ index: IndexClient; encoder: EncoderInfo; kit: Kit }> {
   const [wasm, model] = await Promise.all([compile(options), modelOf(options)]);
   const kit = { wasm, model, workerUrl: options.workerUrl };
-  const index = await startWorker(kit, 'both');
-  return { index, encoder: await index.call('encoderInfo'), kit };
+  const begin = async (): Promise<{ worker: Remote<WorkerApi>; encoder: EncoderInfo }> => {
+    const worker = await startWorker(kit, 'both');
+    try {
+      const encoder = await worker.call('encoderInfo');
+      await open(worker, encoder.model);
+      return { worker, encoder };
+    } catch (thrown) {
+      worker.end(PhotorecallError.from(thrown));
+      throw thrown;
+    }
+  };
+  const { worker, encoder } = await begin();
+  return { index: new IndexClient(worker, async () => (await begin()).worker), encoder, kit };
 }
 
 async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<ModelFiles> {

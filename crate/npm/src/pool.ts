@@ -47,12 +47,14 @@ export class Pool {
   /**
    * Encodes a photo. `known` is asked with its digest first: true when no encoding is needed, and then
    * the answer is undefined.
+   *
+   * @throws {PhotorecallError} `crashed` when workers crashed twice on it; what decoding throws.
    */
   async encode(
     file: Blob,
     trimBorders: boolean,
     known: (held: Held) => Promise<boolean> = async () => false,
-  ): Promise<{ photo: ImageEmbedding; held: Held } | undefined> {
+  ): Promise<ImageEmbedding | undefined> {
     const slot = this.slots.reduce((least, slot) => (slot.inFlight < least.inFlight ? slot : least));
     slot.inFlight++;
     try {
@@ -63,12 +65,13 @@ export class Pool {
         await worker.call('drop', held.id);
         return undefined;
       }
-      const photo = await this.encodeHeld(slot, worker, file, held, trimBorders);
-      return { photo, held };
+      return await this.encodeHeld(slot, worker, held, trimBorders);
     } catch (thrown) {
-      // A worker that never started must not be waited for again.
-      if (PhotorecallError.from(thrown).code === 'crashed') this.vacate(slot);
-      throw thrown;
+      const error = PhotorecallError.from(thrown);
+      // A worker that crashed, or never started, must not be waited for again.
+      if (error.code === 'crashed') this.vacate(slot, error);
+      if (error.code !== 'crashed' && error.code !== 'image_too_large') throw error;
+      return this.encodeAlone(file, trimBorders);
     } finally {
       slot.inFlight--;
     }
@@ -86,7 +89,6 @@ export class Pool {
   private async encodeHeld(
     slot: Slot,
     worker: Remote<WorkerApi>,
-    file: Blob,
     held: Held,
     trimBorders: boolean,
   ): Promise<ImageEmbedding> {
@@ -95,15 +97,8 @@ export class Pool {
       if (memoryBytes > LARGE_MODULE) void this.retire(slot, worker);
       return photo;
     } catch (thrown) {
-      const error = PhotorecallError.from(thrown);
-      if (error.code === 'crashed') {
-        this.vacate(slot);
-        worker.end(error);
-      } else {
-        await worker.call('drop', held.id);
-      }
-      if (error.code !== 'crashed' && error.code !== 'image_too_large') throw error;
-      return this.encodeAlone(file, trimBorders);
+      if (PhotorecallError.from(thrown).code !== 'crashed') await worker.call('drop', held.id);
+      throw thrown;
     }
   }
 
@@ -114,6 +109,10 @@ export class Pool {
       try {
         const held = await worker.call('hold', file);
         return (await timed(worker, held, ALONE_MEMORY, trimBorders)).photo;
+      } catch (thrown) {
+        const error = PhotorecallError.from(thrown);
+        if (error.code !== 'crashed') throw error;
+        throw new PhotorecallError('crashed', `the decoder crashed on this photo twice: ${error.message}`);
       } finally {
         worker.end(new PhotorecallError('closed', 'the worker has done its work'));
       }
@@ -122,10 +121,14 @@ export class Pool {
     return encoded;
   }
 
-  /** Makes room for a new worker; photos that the old one still has keep its slot. */
-  private vacate(slot: Slot): void {
+  /**
+   * Makes room for a new worker; photos that the old one still has keep its slot. One that crashed is
+   * ended, which those photos are told.
+   */
+  private vacate(slot: Slot, crash?: PhotorecallError): void {
     const at = this.slots.indexOf(slot);
     if (at >= 0) this.slots[at] = newSlot();
+    if (crash) slot.worker?.then((worker) => worker.end(crash), () => undefined);
   }
 
   /** Replaces a worker; what it has in work is finished first. */

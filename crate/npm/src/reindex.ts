@@ -1,10 +1,9 @@
 /** Filling a library from another one: the same photos in another model's space. */
-import { Job } from './job.js';
+import type { IndexClient } from './index-client.js';
+import { Job, type Outcome } from './job.js';
 import type { Photo } from './photorecall.js';
 import type { Pool } from './pool.js';
-import type { Remote } from './rpc.js';
 import type { AddProgress, ReindexOptions } from './types.js';
-import type { WorkerApi } from './workers.js';
 
 /** The library that the photos come from. */
 export interface Donor {
@@ -14,7 +13,7 @@ export interface Donor {
 /** One call of `Library.reindex`. */
 export class ReindexJob extends Job<Photo> {
   constructor(
-    index: Remote<WorkerApi>,
+    index: IndexClient,
     pool: Pool,
     private readonly donor: Donor,
     private readonly reindexing: ReindexOptions,
@@ -33,17 +32,14 @@ export class ReindexJob extends Job<Photo> {
     this.progress.removed = photos;
   }
 
-  protected override async one(photo: Photo): Promise<void> {
-    if ((await this.index.call('photo', photo.path))?.digest === photo.digest) {
-      this.progress.unchanged++;
-      return;
-    }
+  protected override async one(photo: Photo): Promise<Outcome> {
+    if ((await this.index.call('photo', photo.path))?.digest === photo.digest) return 'unchanged';
     const thumbnail = await this.donor.thumbnail(photo.path);
     const encoded = await this.encode(photo, thumbnail);
     const small = thumbnail ? new Uint8Array(await thumbnail.arrayBuffer()) : encoded.thumbnail;
     // What is known of the photo stays, only the vector is new.
     await this.index.call('put', photo, encoded.embedding, small);
-    this.countAdded();
+    return 'added';
   }
 
   /** The photo's file where it is as it was when it was indexed, else its small picture. */
@@ -54,6 +50,6 @@ export class ReindexJob extends Job<Photo> {
     if (!source) throw new Error('neither the photo nor its small picture is here');
     const encoded = await this.pool.encode(source, false);
     if (!encoded) throw new Error('the photo was not encoded');
-    return encoded.photo;
+    return encoded;
   }
 }
