@@ -137,6 +137,14 @@ pub enum Error {
     /// An embedding with an infinite or undefined value, or of length zero.
     #[error("the embedding has no direction: a value is not finite, or all are zero")]
     NoDirection,
+    /// A query that cannot be understood.
+    #[error("the query, at character {}: {problem}", at + 1)]
+    Query {
+        /// Characters before the place.
+        at: usize,
+        /// What is wrong there.
+        problem: QueryProblem,
+    },
     /// The store has no file of that name.
     #[error("{name} is missing")]
     Missing {
@@ -159,6 +167,51 @@ pub enum Error {
     },
 }
 
+/// What is wrong with a query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryProblem {
+    /// A filter that is not known.
+    #[error(
+        "no filter `{name}`; there are album, box, camera, date, folder, has, height, is, near, path, \
+         size, tag, type, width (put words with a colon in quotes)"
+    )]
+    UnknownFilter {
+        /// As it was written, in lower case.
+        name: String,
+    },
+    /// A filter's value that does not fit.
+    #[error("`{value}` does not fit `{filter}:`, which takes {expected}")]
+    BadValue {
+        /// The filter's name.
+        filter: &'static str,
+        /// As it was written.
+        value: String,
+        /// What would fit.
+        expected: &'static str,
+    },
+    /// `and` or `or` with something beside it that is no filter.
+    #[error(
+        "`{word}` joins filters, and has none on one side (put it in quotes to look for the word)"
+    )]
+    NothingToJoin {
+        /// As it was written.
+        word: String,
+    },
+    /// Words where only filters can be.
+    #[error("words among the filters between parentheses: only filters can be joined there")]
+    WordsAmongFilters,
+    /// A quote that does not end.
+    #[error("the quote that begins here is not closed")]
+    OpenQuote,
+    /// A parenthesis that does not end.
+    #[error("the parenthesis that begins here is not closed")]
+    OpenParenthesis,
+    /// More parentheses in one another than anybody means.
+    #[error("the parentheses are too deep")]
+    TooDeep,
+}
+
 impl Error {
     /// A stable name for programs: what JavaScript's `error.code` and `--json` carry.
     pub fn code(&self) -> &'static str {
@@ -179,6 +232,7 @@ impl Error {
             Error::ModelMismatch { .. } => "model_mismatch",
             Error::Dimension { .. } => "dimension",
             Error::NoDirection => "no_direction",
+            Error::Query { .. } => "query",
             Error::Missing { .. } => "missing",
             Error::Locked { .. } => "locked",
             Error::IndexedDb { .. } => "indexed_db",

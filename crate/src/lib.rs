@@ -11,5 +11,5 @@ pub mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 
-pub use error::{Error, Result};
+pub use error::{Error, QueryProblem, Result};
 pub use kernels::Kernels;

@@ -1,7 +1,7 @@
 /** The worker's index: a library in IndexedDB, or one opened from bytes. */
 import { PhotorecallError } from './errors.js';
 import { wasm } from './glue.js';
-import type { Damage, Found, Index, IndexQuery, ModelRef, Photo, Stats } from './photorecall.js';
+import type { Damage, Found, Index, IndexQuery, LabelChange, ModelRef, Photo, Stats } from './photorecall.js';
 import type { Listed } from './types.js';
 
 let index: Index | undefined;
@@ -73,7 +73,9 @@ export const indexHandlers = {
     if (!original || !embedding) return false;
     const thumbnail = await opened().thumbnail(of);
     const { path, modifiedMs } = photo;
-    change((index) => index.put({ ...original, path, modifiedMs }, embedding, thumbnail));
+    // A copy is a photo of its own: what its owner says of the original is not said of it.
+    const { favourite, albums, tags, ...facts } = original;
+    change((index) => index.put({ ...facts, path, modifiedMs }, embedding, thumbnail));
     return true;
   },
 
@@ -81,6 +83,10 @@ export const indexHandlers = {
   renameTo(from: string, path: string, modifiedMs: number): boolean {
     const old = opened().photo(from);
     return old ? change((index) => index.rename(from, { ...old, path, modifiedMs })) : false;
+  },
+
+  label(paths: string[], labels: LabelChange): number {
+    return change((index) => index.label(paths, labels));
   },
 
   /** Takes photos out and keeps what is needed to put them back. */

@@ -3,7 +3,7 @@ import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
 import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
-import type { Damage, EncoderInfo, ModelRef, Photo } from './photorecall.js';
+import type { Damage, EncoderInfo, LabelChange, ModelRef, Photo } from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
@@ -217,6 +217,17 @@ export class Library {
       },
       forget: () => void this.index.call('forget', stash).catch(() => undefined),
     };
+  }
+
+  /**
+   * Changes what is said of photos: favourite, albums, tags. Lasting when it resolves; returns how many
+   * of the paths are there. Labels stay when a photo is moved, changed or added again.
+   */
+  async label(paths: Iterable<string>, change: LabelChange): Promise<number> {
+    this.requireWritable();
+    const found = await this.index.call('label', [...paths], change);
+    await this.index.call('commit');
+    return found;
   }
 
   /** Merges what is stored and lets go of what was removed. */

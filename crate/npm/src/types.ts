@@ -1,7 +1,7 @@
 import type { ModelFiles } from './model.js';
 import type { Damage, EncoderInfo, Found, Photo, Stats } from './photorecall.js';
 
-export type { Damage, EncoderInfo, Found, ModelRef, Photo, SelfTest, Stats } from './photorecall.js';
+export type { Damage, EncoderInfo, Found, LabelChange, ModelRef, Photo, SelfTest, Stats } from './photorecall.js';
 
 /** A photo to be added: a file, or a file with the path that it has in the library. */
 export type PhotoSource = File | NamedSource;

@@ -87,6 +87,41 @@ pub fn memory_needed(bytes: &[u8], limits: &Limits) -> Result<u64> {
     Ok(peak(&decoder, format))
 }
 
+/// A format that is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// JPEG
+    Jpeg,
+    /// PNG
+    Png,
+    /// WebP
+    WebP,
+    /// GIF
+    Gif,
+    /// BMP
+    Bmp,
+    /// TIFF
+    Tiff,
+    /// One that a newer version knows.
+    #[serde(other)]
+    Other,
+}
+
+/// The format of a file by its first bytes; `None` for what is not decoded.
+pub fn format(bytes: &[u8]) -> Option<Format> {
+    Some(match format_of(bytes).ok()? {
+        ImageFormat::Jpeg => Format::Jpeg,
+        ImageFormat::Png => Format::Png,
+        ImageFormat::WebP => Format::WebP,
+        ImageFormat::Gif => Format::Gif,
+        ImageFormat::Bmp => Format::Bmp,
+        ImageFormat::Tiff => Format::Tiff,
+        _ => Format::Other,
+    })
+}
+
 fn check(what: &'static str, found: u64, limit: u64) -> Result<()> {
     if found > limit {
         Err(Error::ImageTooLarge { what, found, limit })

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes ─ decode (limits, orientation) ─▶ Decoded [h, w, 3] ─ trim_black_borders ─▶ Preprocess::tensor
-//!   └─ metadata: date, camera, place             └─ thumbnail_jpeg              resize, crop, normalise
+//!   └─ metadata: date, camera, place             └─ thumbnail_jpeg, PerceptualHash   resize, crop, normalise
 //! ```
 //! No byte of a file is trusted: sizes are checked before memory is taken, and what cannot be read is
 //! an error that says why.
@@ -10,12 +10,14 @@
 mod borders;
 mod decode;
 mod metadata;
+mod phash;
 mod preprocess;
 mod thumbnail;
 
 pub use borders::trim_black_borders;
-pub use decode::{Decoded, Limits, decode, memory_needed};
+pub use decode::{Decoded, Format, Limits, decode, format, memory_needed};
 pub use metadata::{Metadata, metadata};
+pub use phash::PerceptualHash;
 pub use preprocess::{Filter, Preprocess, ResizeMode};
 pub use thumbnail::thumbnail_jpeg;
 

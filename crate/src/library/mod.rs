@@ -8,6 +8,7 @@
 //! A commit writes the growing segment whole, under a new name: its cost is bounded, and nothing that
 //! is stored is ever changed in place.
 
+pub mod ask;
 mod manifest;
 mod photo;
 mod query;
@@ -16,7 +17,7 @@ mod segment;
 use std::collections::HashMap;
 
 use manifest::{Listing, Manifest};
-pub use photo::{ModelRef, Photo};
+pub use photo::{LabelChange, ModelRef, Photo};
 pub use query::{Found, Query, combine, normalise};
 use segment::Segment;
 pub use segment::Stored;
@@ -236,12 +237,23 @@ impl Library {
         })
     }
 
-    /// Adds a photo with its embedding, a unit vector; one of the same path is replaced.
+    /// Adds a photo with its embedding, a unit vector; one of the same path is replaced, and its labels
+    /// stay unless the new one has some.
     ///
     /// # Errors
     /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
     pub fn put(&mut self, photo: Photo, embedding: &[f32]) -> Result<()> {
         self.check(embedding)?;
+        let photo = match self.get(&photo.path) {
+            Some(old) if !photo.is_labelled() => photo.labelled_as(old),
+            _ => photo,
+        };
+        self.append(photo, embedding);
+        Ok(())
+    }
+
+    /// Puts a photo as it is into the growing segment, in place of one of the same path.
+    fn append(&mut self, photo: Photo, embedding: &[f32]) {
         self.remove(&photo.path);
         if self
             .segments
@@ -256,7 +268,6 @@ impl Library {
             .insert(photo.path.clone(), (at, growing.photos.len()));
         growing.push(photo, embedding);
         self.changes += 1;
-        Ok(())
     }
 
     fn check(&self, embedding: &[f32]) -> Result<()> {
@@ -285,24 +296,44 @@ impl Library {
         true
     }
 
-    /// Gives the photo at `from` a new path and new facts; its embedding stays. Says whether it was there.
-    ///
-    /// # Errors
-    /// As [`Library::put`].
-    pub fn rename(&mut self, from: &str, photo: Photo) -> Result<bool> {
+    /// Gives the photo at `from` a new path and new facts; its embedding, its labels and what is known
+    /// of its pixels stay. Says whether it was there.
+    pub fn rename(&mut self, from: &str, photo: Photo) -> bool {
         let Some((embedding, old)) = self.embedding(from).zip(self.get(from).cloned()) else {
-            return Ok(false);
+            return false;
         };
         self.remove(from);
-        self.put(
-            Photo {
-                width: old.width,
-                height: old.height,
-                ..photo
-            },
-            &embedding,
-        )?;
-        Ok(true)
+        let photo = Photo {
+            width: old.width,
+            height: old.height,
+            phash: photo.phash.or(old.phash),
+            ..photo
+        };
+        self.append(photo.labelled_as(&old), &embedding);
+        true
+    }
+
+    /// Changes the labels of photos; returns how many of the paths are there. A photo that is changed
+    /// moves to the growing segment, as a new one does: the cost of the commit is bounded.
+    pub fn label<P: AsRef<str>>(
+        &mut self,
+        paths: impl IntoIterator<Item = P>,
+        change: &LabelChange,
+    ) -> usize {
+        let mut found = 0;
+        for path in paths {
+            let Some(photo) = self.get(path.as_ref()) else {
+                continue;
+            };
+            found += 1;
+            let changed = change.apply(photo);
+            if changed != *photo
+                && let Some(embedding) = self.embedding(path.as_ref())
+            {
+                self.append(changed, &embedding);
+            }
+        }
+        found
     }
 
     /// The photo of a path.

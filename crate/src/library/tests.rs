@@ -110,14 +110,36 @@ fn the_same_path_replaces_and_nothing_is_there_twice() {
 fn renaming_keeps_the_embedding() {
     let mut library = filled(3);
     let before = library.embedding("1.jpg");
-    assert!(library.rename("1.jpg", photo("moved/1.jpg")).expect("fits"));
+    assert!(library.rename("1.jpg", photo("moved/1.jpg")));
     assert_eq!(library.embedding("moved/1.jpg"), before);
     assert_eq!(library.get("1.jpg"), None);
-    assert!(
-        !library
-            .rename("nowhere.jpg", photo("x.jpg"))
-            .expect("nothing to do")
-    );
+    assert!(!library.rename("nowhere.jpg", photo("x.jpg")));
+}
+
+#[test]
+fn labels_last_and_follow_their_photo() {
+    let (mut library, mut store) = (filled(GROWING_ROWS + 3), Memory::default());
+    store.keep(&mut library);
+    let change = LabelChange {
+        favourite: Some(true),
+        add_albums: vec!["Summer".into()],
+        ..LabelChange::default()
+    };
+    assert_eq!(library.label(["1.jpg", "2.jpg", "nowhere.jpg"], &change), 2);
+    let commit = library.commit().expect("changes");
+    assert!(commit.put.len() == 1 && commit.put[0].1.len() < 20_000);
+    store.keep(&mut library);
+    let mut library = store.open().library;
+    let before = library.embedding("1.jpg");
+    assert!(library.rename("1.jpg", photo("moved.jpg")));
+    library.put(photo("2.jpg"), &vector(7)).expect("fits");
+    for path in ["moved.jpg", "2.jpg"] {
+        let photo = library.get(path).expect("there");
+        assert!(photo.favourite && photo.albums == ["Summer"], "{path}");
+    }
+    assert_eq!(library.embedding("moved.jpg"), before);
+    assert_eq!(library.label(["2.jpg"], &LabelChange::default()), 1);
+    assert_eq!(library.stats().photos, GROWING_ROWS + 3);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
+use crate::image::{Format, PerceptualHash};
 use crate::library::{Photo, Stats};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -26,6 +27,21 @@ export interface Photo {
   camera?: string;
   /** Latitude and longitude in degrees, north and east positive. */
   gps?: [number, number];
+  /** `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`. */
+  format?: string;
+  /** What near duplicates have nearly in common: 64 bits as hex. */
+  phash?: string;
+  favourite?: boolean;
+  albums?: string[];
+  tags?: string[];
+}
+/** A change to the labels of photos; what is left out stays as it is. */
+export interface LabelChange {
+  favourite?: boolean;
+  addAlbums?: string[];
+  removeAlbums?: string[];
+  addTags?: string[];
+  removeTags?: string[];
 }
 /** A photo that was found; `score` is its cosine to the query. */
 export interface Found {
@@ -104,6 +120,16 @@ pub struct JsPhoto {
     camera: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gps: Option<[f64; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phash: Option<PerceptualHash>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    favourite: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    albums: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 impl From<&Photo> for JsPhoto {
@@ -118,6 +144,11 @@ impl From<&Photo> for JsPhoto {
             taken,
             camera,
             gps,
+            format,
+            phash,
+            favourite,
+            albums,
+            tags,
         } = photo.clone();
         Self {
             path,
@@ -129,6 +160,11 @@ impl From<&Photo> for JsPhoto {
             taken,
             camera,
             gps,
+            format,
+            phash,
+            favourite,
+            albums,
+            tags,
         }
     }
 }
@@ -145,6 +181,11 @@ impl From<JsPhoto> for Photo {
             taken,
             camera,
             gps,
+            format,
+            phash,
+            favourite,
+            albums,
+            tags,
         } = photo;
         Self {
             path,
@@ -156,6 +197,11 @@ impl From<JsPhoto> for Photo {
             taken,
             camera,
             gps,
+            format,
+            phash,
+            favourite,
+            albums,
+            tags,
         }
     }
 }

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{Answer, thrown, thrown_with, to_js};
 use crate::encoder::{MANIFEST, Manifest, Model, ReadFile};
 use crate::error::Error;
-use crate::image::{self, Limits, Metadata};
+use crate::image::{self, Format, Limits, Metadata, PerceptualHash};
 use crate::kernels::Kernels;
 use crate::library::ModelRef;
 
@@ -24,6 +24,8 @@ export interface ImageEmbedding {
   taken?: string;
   camera?: string;
   gps?: [number, number];
+  format?: string;
+  phash: string;
   /** SHA-256 of the bytes, lower-case hex. */
   digest: string;
   /** A small JPEG. */
@@ -72,6 +74,9 @@ struct About {
     camera: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gps: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    phash: PerceptualHash,
 }
 
 fn set(object: &JsValue, key: &str, value: &JsValue) {
@@ -166,6 +171,7 @@ impl Encoder {
             taken, camera, gps, ..
         } = image::metadata(bytes);
         let (width, height) = (photo.width, photo.height);
+        let phash = PerceptualHash::of(&photo);
         let thumbnail = image::thumbnail_jpeg(&photo, THUMBNAIL_SIDE).map_err(thrown)?;
         if trim_borders {
             photo = image::trim_black_borders(photo);
@@ -180,6 +186,8 @@ impl Encoder {
             taken,
             camera,
             gps,
+            format: image::format(bytes),
+            phash,
         })?;
         set(
             &answer,

@@ -12,7 +12,7 @@ use super::convert::{
     Answer, JsDamage, JsFound, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
 };
 use crate::error::Error;
-use crate::library::{Library, ModelRef, Opened, Photo, Query};
+use crate::library::{LabelChange, Library, ModelRef, Opened, Photo, Query};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -190,11 +190,7 @@ impl Index {
         #[wasm_bindgen(unchecked_param_type = "Photo")] photo: JsValue,
     ) -> Answer<bool> {
         let photo = Photo::from(from_js::<JsPhoto>(photo)?);
-        let there = self
-            .library
-            .borrow_mut()
-            .rename(from, photo.clone())
-            .map_err(thrown)?;
+        let there = self.library.borrow_mut().rename(from, photo.clone());
         if there {
             self.note(&photo);
         }
@@ -204,6 +200,16 @@ impl Index {
                 .push(Thumbnail::Rename(from.to_owned(), photo.path));
         }
         Ok(there)
+    }
+
+    /// Changes the labels of photos; returns how many of the paths are there.
+    pub fn label(
+        &self,
+        paths: Vec<String>,
+        #[wasm_bindgen(unchecked_param_type = "LabelChange")] change: JsValue,
+    ) -> Answer<usize> {
+        let change: LabelChange = from_js(change)?;
+        Ok(self.library.borrow_mut().label(paths, &change))
     }
 
     /// Makes all changes so far last; false when there were none.
@@ -277,24 +283,28 @@ impl Index {
             .map_or(Ok(JsValue::UNDEFINED), |photo| to_js(&JsPhoto::from(photo)))
     }
 
-    /// The path of a photo whose file has this digest.
+    /// The path of a photo whose file has this digest, and of which all is known that this version
+    /// wants to know: one from an older library is to be looked at again.
     #[wasm_bindgen(js_name = pathOfDigest)]
     pub fn path_of_digest(&self, digest: &str) -> Option<String> {
         let path = self.digests.borrow().get(digest).cloned()?;
         let library = self.library.borrow();
         library
             .get(&path)
-            .is_some_and(|photo| photo.digest == digest)
+            .is_some_and(|photo| photo.digest == digest && photo.phash.is_some())
             .then_some(path)
     }
 
-    /// Whether the photo of this path was indexed with this size and time of change.
+    /// Whether the photo of this path was indexed with this size and time of change, by a version that
+    /// looked for as much as this one.
     #[wasm_bindgen(js_name = isUnchanged)]
     pub fn is_unchanged(&self, path: &str, bytes: f64, modified_ms: f64) -> bool {
         let library = self.library.borrow();
-        library
-            .get(path)
-            .is_some_and(|p| p.bytes as f64 == bytes && p.modified_ms as f64 == modified_ms)
+        library.get(path).is_some_and(|photo| {
+            photo.bytes as f64 == bytes
+                && photo.modified_ms as f64 == modified_ms
+                && photo.phash.is_some()
+        })
     }
 
     /// The vector of a photo.

@@ -12,7 +12,7 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<Outcome> {
     for file in &args.image {
         let name = file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| name.clone())?;
-        let (_, embedding) = index::embed(&model, &bytes, false).with_context(|| name.clone())?;
+        let embedding = index::embed_file(&model, &bytes, false).with_context(|| name.clone())?;
         rows.push((name, embedding));
     }
     for text in &args.text {

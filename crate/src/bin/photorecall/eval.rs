@@ -138,9 +138,7 @@ fn embed_all(model: &Model, folder: &Path, files: &[&str]) -> anyhow::Result<Vec
         .map(|file| {
             let path = folder.join(file);
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            let (_, row) =
-                index::embed(model, &bytes, false).with_context(|| path.display().to_string())?;
-            Ok(row)
+            index::embed_file(model, &bytes, false).with_context(|| path.display().to_string())
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(rows.concat())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use photorecall::encoder::Model;
-use photorecall::image::{self, Limits};
+use photorecall::image::{self, Decoded, Limits, PerceptualHash};
 use photorecall::library::{Library, Photo};
 use photorecall::store::files::FileStore;
 use rayon::iter::{ParallelBridge, ParallelIterator};
@@ -261,10 +261,16 @@ impl Session {
             .num_threads(threads)
             .build()?;
         let bar = progress::bar(plan.fresh.len() as u64, how.quiet || how.json);
-        let known: HashMap<String, String> = self
+        let known: HashMap<String, Known> = self
             .library
             .photos()
-            .map(|photo| (photo.digest.clone(), photo.path.clone()))
+            .map(|photo| {
+                let known = Known {
+                    path: photo.path.clone(),
+                    is_whole: photo.phash.is_some(),
+                };
+                (photo.digest.clone(), known)
+            })
             .collect();
         let Plan {
             fresh, mut gone, ..
@@ -314,11 +320,18 @@ enum Read {
     Known(Photo, String),
 }
 
+/// A photo that the library had when the run began.
+struct Known {
+    path: String,
+    /// Whether everything is known of it that this version asks for.
+    is_whole: bool,
+}
+
 /// What every worker needs; shared, never written.
 struct Reader<'a> {
     model: &'a Model,
-    /// Digest → a path that the library had it under when the run began.
-    known: &'a HashMap<String, String>,
+    /// By digest.
+    known: &'a HashMap<String, Known>,
     memory: &'a Budget,
     trim: bool,
 }
@@ -345,29 +358,40 @@ impl Reader<'_> {
             taken: about.taken,
             camera: about.camera,
             gps: about.gps,
+            format: image::format(&bytes),
             ..Photo::default()
         };
-        if let Some(path) = self.known.get(&photo.digest) {
-            return Ok(Read::Known(photo, path.clone()));
+        let known = self.known.get(&photo.digest);
+        if let Some(known) = known
+            && known.is_whole
+        {
+            return Ok(Read::Known(photo, known.path.clone()));
         }
         // One share at a time: two workers that hold one and wait for another wait for ever.
         drop(file);
         let needed = image::memory_needed(&bytes, &limits)?;
         let _decoding = self.memory.take(needed + candidate.bytes);
-        let (decoded, embedding) = embed(self.model, &bytes, self.trim)?;
+        let decoded = image::decode(&bytes, &limits)?;
         let photo = Photo {
-            width: decoded.0,
-            height: decoded.1,
+            width: decoded.width,
+            height: decoded.height,
+            phash: Some(PerceptualHash::of(&decoded)),
             ..photo
         };
+        if let Some(known) = known {
+            return Ok(Read::Known(photo, known.path.clone()));
+        }
+        let embedding = embed(self.model, decoded, self.trim)?;
         Ok(Read::Embedded(photo, embedding))
     }
 }
 
-/// Decodes and embeds; the decoded size comes first.
-pub fn embed(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<((u32, u32), Vec<f32>)> {
-    let decoded = image::decode(bytes, &Limits::default())?;
-    let size = (decoded.width, decoded.height);
+/// The vector of a photo's file.
+pub fn embed_file(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<Vec<f32>> {
+    embed(model, image::decode(bytes, &Limits::default())?, trim)
+}
+
+fn embed(model: &Model, decoded: Decoded, trim: bool) -> anyhow::Result<Vec<f32>> {
     let decoded = if trim {
         image::trim_black_borders(decoded)
     } else {
@@ -375,7 +399,7 @@ pub fn embed(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<((u32, u
     };
     let tensor = model.image().preprocess().tensor(&decoded);
     drop(decoded);
-    Ok((size, model.image().embed(&tensor)?))
+    Ok(model.image().embed(&tensor)?)
 }
 
 /// The one writer: takes what the workers send, commits every so often.
@@ -424,7 +448,7 @@ fn put(
         }
         Read::Known(photo, path) => {
             if let Some(old) = gone.get_mut(&photo.digest).and_then(Vec::pop) {
-                library.rename(&old, photo)?;
+                library.rename(&old, photo);
                 summary.renamed += 1;
                 return Ok(());
             }
@@ -434,6 +458,7 @@ fn put(
             let photo = Photo {
                 width: twin.width,
                 height: twin.height,
+                phash: photo.phash.or(twin.phash),
                 ..photo
             };
             library.put(photo, &embedding)?;

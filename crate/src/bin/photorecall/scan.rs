@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, bail};
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
-use photorecall::library::Library;
+use photorecall::library::{Library, Photo};
 
 /// File name endings that are taken for photos. Kinds that cannot be decoded are among them, so
 /// that they are named in the list of what was skipped.
@@ -107,6 +107,12 @@ pub struct Plan {
     pub gone: HashMap<String, Vec<String>>,
 }
 
+/// Whether a photo is the candidate's, with all that this version wants to know of it.
+fn is_current(photo: &Photo, candidate: &Candidate) -> bool {
+    (photo.bytes, photo.modified_ms) == (candidate.bytes, candidate.modified_ms)
+        && photo.phash.is_some()
+}
+
 /// Compares by path, size and time of change; `below_root` says which photos a full walk covers.
 pub fn plan(
     library: &Library,
@@ -129,7 +135,7 @@ pub fn plan(
         .filter(|c| {
             library
                 .get(&c.path)
-                .is_none_or(|photo| photo.bytes != c.bytes || photo.modified_ms != c.modified_ms)
+                .is_none_or(|photo| !is_current(photo, c))
         })
         .collect();
     Plan {

@@ -23,8 +23,8 @@ pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
     }
     if let Some(file) = &args.image {
         let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-        let embedded = index::embed(&model, &bytes, source.trim_borders);
-        parts.push(embedded.with_context(|| file.display().to_string())?.1);
+        let embedded = index::embed_file(&model, &bytes, source.trim_borders);
+        parts.push(embedded.with_context(|| file.display().to_string())?);
     }
     let weighted: Vec<(f32, &[f32])> = parts.iter().map(|part| (1.0, part.as_slice())).collect();
     let embedding = library::combine(&weighted)?;
