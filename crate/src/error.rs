@@ -145,6 +145,9 @@ pub enum Error {
         /// What is wrong there.
         problem: QueryProblem,
     },
+    /// The place of a page that no search has given.
+    #[error("not a place where a page of results ended: take `next` as it was given")]
+    Cursor,
     /// The store has no file of that name.
     #[error("{name} is missing")]
     Missing {
@@ -233,6 +236,7 @@ impl Error {
             Error::Dimension { .. } => "dimension",
             Error::NoDirection => "no_direction",
             Error::Query { .. } => "query",
+            Error::Cursor => "cursor",
             Error::Missing { .. } => "missing",
             Error::Locked { .. } => "locked",
             Error::IndexedDb { .. } => "indexed_db",

@@ -44,7 +44,7 @@ test('errors have codes, a library is opened once, and it can be destroyed', asy
     const codes = {
       noModel: await code(Library.open({ name: 'other', modelUrl: '/nowhere/' })),
       locked: await code(Library.open({ name: 'test', modelUrl })),
-      nothing: await code(library.search({})),
+      nothing: await code(library.search({ text: 'colour:red' })),
       noPhoto: await code(library.similar('nowhere.jpg')),
       notAnImage: seen.at(-1).skipped[0]?.code,
       aborted: await code(library.add([text], { signal: AbortSignal.abort() })),
@@ -57,7 +57,7 @@ test('errors have codes, a library is opened once, and it can be destroyed', asy
   assert.deepEqual(result.codes, {
     noModel: 'fetch',
     locked: 'locked',
-    nothing: 'bad_argument',
+    nothing: 'query',
     noPhoto: 'bad_argument',
     notAnImage: 'not_an_image',
     aborted: 'aborted',

@@ -1,7 +1,19 @@
 /** The worker's index: a library in IndexedDB, or one opened from bytes. */
 import { PhotorecallError } from './errors.js';
 import { wasm } from './glue.js';
-import type { Damage, Found, Index, IndexQuery, LabelChange, ModelRef, Photo, Stats } from './photorecall.js';
+import type {
+  Damage,
+  DateSuggestion,
+  Duplicates,
+  FoundPage,
+  Index,
+  IndexQuery,
+  LabelChange,
+  ModelRef,
+  ParsedQuery,
+  Photo,
+  Stats,
+} from './photorecall.js';
 import type { Listed } from './types.js';
 
 let index: Index | undefined;
@@ -124,8 +136,20 @@ export const indexHandlers = {
     return indexHandlers.commit();
   },
 
-  search(query: IndexQuery): Found[] {
-    return opened().search(query);
+  page(query: IndexQuery): FoundPage {
+    return opened().page(query);
+  },
+
+  parseQuery(text: string): ParsedQuery {
+    return wasm().parseQuery(text);
+  },
+
+  suggestDate(text: string, today: string): DateSuggestion | undefined {
+    return wasm().suggestDate(text, today);
+  },
+
+  duplicates(): Duplicates {
+    return opened().duplicates();
   },
 
   list(k: number, offset: number): Listed {

@@ -3,7 +3,7 @@ import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
 import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
-import type { Damage, EncoderInfo, LabelChange, ModelRef, Photo } from './photorecall.js';
+import type { Damage, Duplicates, EncoderInfo, LabelChange, ModelRef, Photo } from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
@@ -15,6 +15,7 @@ import type {
   Listed,
   OpenOptions,
   OpenUrlOptions,
+  Page,
   PhotoSource,
   ReindexOptions,
   Removed,
@@ -132,28 +133,56 @@ export class Library {
   }
 
   /**
-   * The nearest photos, best first.
+   * The photos that are asked for, best first: `page` without what goes with it.
    *
-   * @throws {PhotorecallError} `bad_argument` for nothing to look for; `no_text_tower` for words with
-   * a model that knows images only; what decoding throws for a photo that cannot be read.
+   * @throws {PhotorecallError} as `page`.
    */
   async search(query: Search): Promise<Results> {
-    const parts: Float32Array[] = [];
-    if (query.text) parts.push(await this.index.call('embedText', query.text));
-    if (query.image) parts.push(await this.embedImage(query.image));
-    if (query.like !== undefined) parts.push(await this.embeddingOf(query.like));
-    return this.index.call('search', {
-      embedding: mean(parts),
-      k: query.k ?? 50,
-      offset: query.offset ?? 0,
-      ...(query.minScore === undefined ? {} : { minScore: query.minScore }),
-      ...(query.like === undefined ? {} : { exclude: query.like }),
-    });
+    return (await this.page(query)).found;
   }
 
-  /** Photos like the one of this path, without itself. */
-  similar(path: string, page: Pick<Search, 'k' | 'offset' | 'minScore'> = {}): Promise<Results> {
+  /**
+   * A page of the photos that are asked for, best first; the newest first where only filters are.
+   *
+   * @throws {PhotorecallError} `query` for a text that cannot be understood, with the place;
+   * `no_text_tower` for words with a model that knows images only; `cursor` for an `after` that is no
+   * page's `next`; what decoding throws for a photo that cannot be read.
+   */
+  async page(query: Search): Promise<Page> {
+    const { text = '', filter = '', names = true, k = 50, offset = 0, after, minScore, grouped = false } = query;
+    const like = [query.like ?? []].flat();
+    const embedding = await this.embeddingFor(text, [query.image ?? []].flat(), like);
+    const [page, suggestion] = await Promise.all([
+      this.index.call('page', {
+        ...{ text, filter, names, k, offset, grouped, exclude: like },
+        ...(embedding && { embedding }),
+        ...(after === undefined ? {} : { after }),
+        ...(minScore === undefined ? {} : { minScore }),
+      }),
+      text ? this.index.call('suggestDate', text, today()) : undefined,
+    ]);
+    return { ...page, ...(suggestion && { suggestion }) };
+  }
+
+  /** Photos like the one of this path or like all of these, without themselves. */
+  similar(path: string | string[], page: Omit<Search, 'text' | 'image' | 'like'> = {}): Promise<Results> {
     return this.search({ ...page, like: path });
+  }
+
+  /** Photos that are there more than once: the same file, the same picture, the same moment. */
+  duplicates(): Promise<Duplicates> {
+    return this.index.call('duplicates');
+  }
+
+  /** The vector of a query's words, by weight, and of the examples; undefined where there are none. */
+  private async embeddingFor(text: string, images: Blob[], like: string[]): Promise<Float32Array | undefined> {
+    const { parts } = await this.index.call('parseQuery', text);
+    const words = parts.map(async ({ weight, words }) => ({ weight, vector: await this.embedText(words) }));
+    const examples = [
+      ...images.map((image) => this.embedImage(image)),
+      ...like.map((path) => this.embeddingOf(path)),
+    ].map(async (vector) => ({ weight: 1, vector: await vector }));
+    return combine(await Promise.all([...words, ...examples]));
   }
 
   /** The vector of words: a unit vector of the model's space. */
@@ -225,9 +254,12 @@ export class Library {
    */
   async label(paths: Iterable<string>, change: LabelChange): Promise<number> {
     this.requireWritable();
-    const found = await this.index.call('label', [...paths], change);
-    await this.index.call('commit');
-    return found;
+    const all = [...paths];
+    return this.index.together(async () => {
+      const found = await this.index.call('label', all, change);
+      await this.index.call('commit');
+      return found;
+    });
   }
 
   /** Merges what is stored and lets go of what was removed. */
@@ -341,11 +373,18 @@ function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
 }
 
-/** The direction between the parts. */
-function mean(parts: Float32Array[]): Float32Array {
+/** The day where the page is, like `2026-11-21`. */
+function today(): string {
+  const now = new Date();
+  const two = (number: number): string => String(number).padStart(2, '0');
+  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+}
+
+/** The direction of the weighted sum. What cancels out has none, which the search tells. */
+function combine(parts: { weight: number; vector: Float32Array }[]): Float32Array | undefined {
   const [first] = parts;
-  if (!first) throw new PhotorecallError('bad_argument', 'a search needs words, a photo, or a photo of the library');
-  const sum = first.map((_, i) => parts.reduce((total, part) => total + (part[i] ?? 0), 0));
+  if (!first) return undefined;
+  const sum = first.vector.map((_, i) => parts.reduce((total, { weight, vector }) => total + weight * (vector[i] ?? 0), 0));
   const norm = Math.hypot(...sum);
   return sum.map((x) => x / norm);
 }

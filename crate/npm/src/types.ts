@@ -1,7 +1,18 @@
 import type { ModelFiles } from './model.js';
-import type { Damage, EncoderInfo, Found, Photo, Stats } from './photorecall.js';
+import type { Damage, DateSuggestion, EncoderInfo, Found, FoundPage, Photo, Stats } from './photorecall.js';
 
-export type { Damage, EncoderInfo, Found, LabelChange, ModelRef, Photo, SelfTest, Stats } from './photorecall.js';
+export type {
+  Damage,
+  DateSuggestion,
+  Duplicates,
+  EncoderInfo,
+  Found,
+  LabelChange,
+  ModelRef,
+  Photo,
+  SelfTest,
+  Stats,
+} from './photorecall.js';
 
 /** A photo to be added: a file, or a file with the path that it has in the library. */
 export type PhotoSource = File | NamedSource;
@@ -105,17 +116,35 @@ export interface AddProgress {
   etaMs: number | undefined;
 }
 
-/** What to look for: words, a photo, a photo of the library, or several of them together. */
+/** What to look for: words, photos, photos of the library, filters, or all of them together. */
 export interface Search {
+  /**
+   * Words with weights and filters: `beach - people date:2019..2020-05 (album:"Rome" or is:favourite)`.
+   * Quotes keep words as they are.
+   */
   text?: string;
-  image?: Blob;
-  /** The path of a photo of the library. */
-  like?: string;
+  /** Filters that must hold too, in the same language. */
+  filter?: string;
+  image?: Blob | Blob[];
+  /** Paths of photos of the library; they are left out of what is found. */
+  like?: string | string[];
   /** How many; 50 if left out. */
   k?: number;
   /** How many of the best to leave out. */
   offset?: number;
+  /** `next` of the page before: go on there, whatever came or went meanwhile. */
+  after?: string;
+  /** Leave out photos with a lower cosine. */
   minScore?: number;
+  /** False for no look at the names of files, folders, albums and tags. */
+  names?: boolean;
+  /** Put near duplicates under the best of them. */
+  grouped?: boolean;
+}
+
+/** A page of what was found, and a date that its words may mean. */
+export interface Page extends FoundPage {
+  suggestion?: DateSuggestion;
 }
 
 /** What was taken out, and the way back. */

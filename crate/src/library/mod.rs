@@ -9,22 +9,24 @@
 //! is stored is ever changed in place.
 
 pub mod ask;
+mod duplicates;
 mod manifest;
 mod photo;
 mod query;
+mod search;
 mod segment;
+mod words;
 
 use std::collections::HashMap;
 
+pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use photo::{LabelChange, ModelRef, Photo};
-pub use query::{Found, Query, combine, normalise};
+pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
 use segment::Segment;
 pub use segment::Stored;
 
 use crate::error::{Error, Result};
-use crate::index::Hit;
-use crate::kernels::Kernels;
 
 /// Rows after which a growing segment is sealed.
 const GROWING_ROWS: usize = 4096;
@@ -353,51 +355,6 @@ impl Library {
     pub fn embedding(&self, path: &str) -> Option<Vec<f32>> {
         let &(segment, row) = self.places.get(path)?;
         Some(self.segments[segment].vectors.vector(row))
-    }
-
-    /// The nearest photos, best first: every segment is searched, the answers merged.
-    ///
-    /// # Errors
-    /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
-    pub fn search(&self, query: &Query) -> Result<Vec<Found>> {
-        self.check(&query.embedding)?;
-        let most = query
-            .k
-            .saturating_add(query.offset)
-            .saturating_add(usize::from(query.exclude.is_some()));
-        let most = most.min(self.places.len());
-        let mut hits: Vec<(Hit, &Photo)> = Vec::new();
-        for segment in &self.segments {
-            let found =
-                segment
-                    .vectors
-                    .search(&query.embedding, most, &segment.deleted, Kernels::best());
-            hits.extend(
-                found
-                    .into_iter()
-                    .map(|hit| (hit, &segment.photos[hit.id as usize])),
-            );
-        }
-        // A stable sort: of equal scores the earlier segment's, then the lower row.
-        hits.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
-        let wanted = |photo: &Photo| {
-            query
-                .exclude
-                .as_ref()
-                .is_none_or(|path| *path != photo.path)
-        };
-        Ok(hits
-            .into_iter()
-            .filter(|(hit, photo)| {
-                query.min_score.is_none_or(|least| hit.score >= least) && wanted(photo)
-            })
-            .skip(query.offset)
-            .take(query.k)
-            .map(|(hit, photo)| Found {
-                score: hit.score,
-                photo: photo.clone(),
-            })
-            .collect())
     }
 
     /// What the store has to keep for all changes so far to last; `None` when there are none. Until

@@ -1,5 +1,8 @@
 //! One segment in memory: photos, their vectors, and which of them are deleted.
 
+use std::sync::OnceLock;
+
+use super::words::Words;
 use super::{ModelRef, Photo};
 use crate::error::{Error, Result};
 use crate::format::{self, SegmentMeta};
@@ -24,6 +27,8 @@ pub(super) struct Segment {
     pub photos: Vec<Photo>,
     pub vectors: TwoTier,
     pub deleted: Bitset,
+    /// Made when names are first looked up.
+    words: OnceLock<Words>,
     /// `None` while it has rows that the store does not have.
     pub stored: Option<Stored>,
 }
@@ -34,22 +39,33 @@ impl Segment {
             photos: Vec::new(),
             vectors: TwoTier::new(dim),
             deleted: Bitset::default(),
+            words: OnceLock::new(),
             stored: None,
         }
     }
 
-    pub fn push(&mut self, photo: Photo, vector: &[f32]) {
+    /// The words of its photos' names.
+    pub fn words(&self) -> &Words {
+        self.words.get_or_init(|| Words::of(&self.photos))
+    }
+
+    fn push_photo(&mut self, photo: Photo) {
+        if let Some(words) = self.words.get_mut() {
+            words.add(self.photos.len(), &photo);
+        }
         self.photos.push(photo);
-        self.vectors.push(vector);
         self.deleted.push();
         self.stored = None;
     }
 
+    pub fn push(&mut self, photo: Photo, vector: &[f32]) {
+        self.vectors.push(vector);
+        self.push_photo(photo);
+    }
+
     pub fn push_row_of(&mut self, other: &Segment, row: usize) {
-        self.photos.push(other.photos[row].clone());
         self.vectors.push_row_of(&other.vectors, row);
-        self.deleted.push();
-        self.stored = None;
+        self.push_photo(other.photos[row].clone());
     }
 
     /// Rows that are not deleted, with their photos.
@@ -100,6 +116,7 @@ impl Segment {
             photos,
             vectors,
             deleted,
+            words: OnceLock::new(),
             stored: Some(stored.clone()),
         })
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
 use crate::image::{Format, PerceptualHash};
-use crate::library::{Photo, Stats};
+use crate::library::{Duplicates, Found, Page, Photo, Stats};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -43,10 +43,12 @@ export interface LabelChange {
   addTags?: string[];
   removeTags?: string[];
 }
-/** A photo that was found; `score` is its cosine to the query. */
+/** A photo that was found; `score` is its cosine to the query, 1 where only filters were asked for. */
 export interface Found {
   score: number;
   photo: Photo;
+  /** Paths of near duplicates that were found too; in a grouped search. */
+  others?: string[];
 }
 /** Which model made a library's vectors. Vectors of two models never mix. */
 export interface ModelRef {
@@ -206,13 +208,70 @@ impl From<JsPhoto> for Photo {
     }
 }
 
-/// [`crate::library::Found`] with JavaScript's names.
+/// [`Found`] with JavaScript's names.
 #[derive(Debug, Serialize)]
-pub struct JsFound {
-    /// The cosine.
-    pub score: f32,
-    /// The photo.
-    pub photo: JsPhoto,
+struct JsFound {
+    score: f32,
+    photo: JsPhoto,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<String>,
+}
+
+impl From<&Found> for JsFound {
+    fn from(found: &Found) -> Self {
+        Self {
+            score: found.score,
+            photo: JsPhoto::from(&found.photo),
+            others: found.others.clone(),
+        }
+    }
+}
+
+/// [`Page`] as a plain object.
+#[derive(Debug, Serialize)]
+pub struct JsPage {
+    found: Vec<JsFound>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    total: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    likely: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deviations: Option<f32>,
+}
+
+impl From<&Page> for JsPage {
+    fn from(page: &Page) -> Self {
+        Self {
+            found: page.found.iter().map(JsFound::from).collect(),
+            next: page.next.as_ref().map(ToString::to_string),
+            total: page.total,
+            likely: page.verdict.map(|verdict| verdict.likely),
+            deviations: page.verdict.map(|verdict| verdict.deviations),
+        }
+    }
+}
+
+/// [`Duplicates`] as a plain object.
+#[derive(Debug, Serialize)]
+pub struct JsDuplicates {
+    exact: Vec<Vec<JsPhoto>>,
+    near: Vec<Vec<JsPhoto>>,
+    similar: Vec<Vec<JsPhoto>>,
+}
+
+impl From<&Duplicates> for JsDuplicates {
+    fn from(found: &Duplicates) -> Self {
+        let groups = |groups: &Vec<Vec<Photo>>| -> Vec<Vec<JsPhoto>> {
+            let group = |group: &Vec<Photo>| group.iter().map(JsPhoto::from).collect();
+            groups.iter().map(group).collect()
+        };
+        Self {
+            exact: groups(&found.exact),
+            near: groups(&found.near),
+            similar: groups(&found.similar),
+        }
+    }
 }
 
 /// [`Stats`] as a plain object.

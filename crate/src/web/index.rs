@@ -9,24 +9,69 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{
-    Answer, JsDamage, JsFound, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
+    Answer, JsDamage, JsDuplicates, JsPage, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
 };
 use crate::error::Error;
+use crate::library::ask::{Ask, Filter};
 use crate::library::{LabelChange, Library, ModelRef, Opened, Photo, Query};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-/** What `Index.search` looks for. */
+/** What `Index.page` looks for. */
 export interface IndexQuery {
-  /** A unit vector of the library's model. */
-  embedding: number[] | Float32Array;
+  /** A unit vector of the library's model; without one, photos come the newest first. */
+  embedding?: number[] | Float32Array;
+  /** The query in text: its filters, and its words for names of files, folders, albums and tags. */
+  text?: string;
+  /** More filters, that must hold too. */
+  filter?: string;
+  /** False for no look at names. */
+  names?: boolean;
   k: number;
   offset?: number;
+  /** `next` of the page before. */
+  after?: string;
   /** Leave out photos with a lower cosine. */
   minScore?: number;
-  /** Leave out the photo of this path. */
-  exclude?: string;
+  /** Leave out the photos of these paths. */
+  exclude?: string[];
+  /** Put near duplicates under the best of them. */
+  grouped?: boolean;
+}
+/** A page of what was found. */
+export interface FoundPage {
+  found: Found[];
+  /** Where the next page begins; undefined at the end. */
+  next?: string;
+  /** How many photos the filters let through. */
+  total: number;
+  /**
+   * Whether a photo that fits is likely among them, by how far the best one's cosine stands out from the
+   * library's. A hint; undefined for filters alone, and in a library of a few photos.
+   */
+  likely?: boolean;
+  /** By how many deviations it stands out. */
+  deviations?: number;
+}
+/** A query taken apart: words with their weights, negative for what is not wanted. */
+export interface ParsedQuery {
+  parts: { weight: number; words: string }[];
+  hasFilter: boolean;
+}
+/** A date in the words of a query, and the query with a filter in its place. */
+export interface DateSuggestion {
+  said: string;
+  query: string;
+}
+/** Groups of photos that are there more than once; in each, the one to keep comes first. */
+export interface Duplicates {
+  /** The same bytes. */
+  exact: Photo[][];
+  /** The same picture: scaled, compressed again, slightly changed. */
+  near: Photo[][];
+  /** Shots of the same thing, one after the other. */
+  similar: Photo[][];
 }
 "#;
 
@@ -48,14 +93,51 @@ pub struct Index {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsQuery {
-    embedding: Vec<f32>,
+    #[serde(default)]
+    embedding: Option<Vec<f32>>,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    filter: String,
+    #[serde(default)]
+    names: Option<bool>,
     k: usize,
     #[serde(default)]
     offset: usize,
     #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
     min_score: Option<f32>,
     #[serde(default)]
-    exclude: Option<String>,
+    exclude: Vec<String>,
+    #[serde(default)]
+    grouped: bool,
+}
+
+impl JsQuery {
+    fn into_query(self) -> Result<Query, Error> {
+        let ask = Ask::parse(&self.text)?;
+        let more = Ask::parse(&self.filter)?.filter;
+        let looks_at_names = self.names.unwrap_or(true);
+        Ok(Query {
+            names: if looks_at_names {
+                ask.names()
+            } else {
+                String::new()
+            },
+            embedding: self.embedding,
+            filter: match (ask.filter, more) {
+                (Some(one), Some(other)) => Some(Filter::All(vec![one, other])),
+                (one, other) => one.or(other),
+            },
+            k: self.k,
+            offset: self.offset,
+            after: self.after.map(|text| text.parse()).transpose()?,
+            min_score: self.min_score,
+            exclude: self.exclude,
+            grouped: self.grouped,
+        })
+    }
 }
 
 impl Index {
@@ -236,35 +318,22 @@ impl Index {
         Ok(true)
     }
 
-    /// The nearest photos, best first.
-    #[wasm_bindgen(unchecked_return_type = "Found[]")]
-    pub fn search(
+    /// A page of the photos that are asked for, best first.
+    #[wasm_bindgen(unchecked_return_type = "FoundPage")]
+    pub fn page(
         &self,
         #[wasm_bindgen(unchecked_param_type = "IndexQuery")] query: JsValue,
     ) -> Answer<JsValue> {
-        let JsQuery {
-            embedding,
-            k,
-            offset,
-            min_score,
-            exclude,
-        } = from_js(query)?;
-        let query = Query {
-            embedding,
-            k,
-            offset,
-            min_score,
-            exclude,
-        };
-        let found = self.library.borrow().search(&query).map_err(thrown)?;
-        let found: Vec<JsFound> = found
-            .iter()
-            .map(|hit| JsFound {
-                score: hit.score,
-                photo: JsPhoto::from(&hit.photo),
-            })
-            .collect();
-        to_js(&found)
+        let query = from_js::<JsQuery>(query)?.into_query().map_err(thrown)?;
+        let page = self.library.borrow().page(&query).map_err(thrown)?;
+        to_js(&JsPage::from(&page))
+    }
+
+    /// Photos that are there more than once.
+    #[wasm_bindgen(unchecked_return_type = "Duplicates")]
+    pub fn duplicates(&self) -> Answer<JsValue> {
+        let found = self.library.borrow().duplicates();
+        to_js(&JsDuplicates::from(&found))
     }
 
     /// All photos, in the order in which they came.

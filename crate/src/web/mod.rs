@@ -11,6 +11,7 @@
 mod convert;
 mod encoder;
 mod index;
+mod query;
 mod self_test;
 
 use wasm_bindgen::prelude::*;

@@ -22,10 +22,14 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Rewrite a library without what was removed
     Compact(LibraryArgs),
-    /// Find photos by words, by an example photo, or by both
+    /// Find photos by words, by example photos, by filters, or by all of them
     Search(SearchArgs),
-    /// Find photos like one of the library
+    /// Find photos like one or more of the library
     Similar(SimilarArgs),
+    /// Mark photos as favourites, put them into albums, tag them
+    Label(LabelArgs),
+    /// Report photos that are there more than once
+    Duplicates(DuplicatesArgs),
     /// Print the embeddings of photos or texts
     Embed(EmbedArgs),
     /// Tell about a library or a model
@@ -122,22 +126,39 @@ pub struct HitArgs {
     /// Skip the best N
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub offset: usize,
+    /// Go on after the page that ended with this `next` (see --page)
+    #[arg(long, value_name = "NEXT")]
+    pub after: Option<String>,
     /// Leave out photos with a lower cosine than this
     #[arg(long, value_name = "COSINE")]
     pub min_score: Option<f32>,
+    /// Put near duplicates under the best of them
+    #[arg(long)]
+    pub group: bool,
     /// Print one JSON array, best first
     #[arg(long)]
     pub json: bool,
+    /// Print an object around the array: `found`, `next`, `total`, `likely`, `suggestion`
+    #[arg(long, requires = "json")]
+    pub page: bool,
 }
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["words", "image"]))]
 pub struct SearchArgs {
-    /// What to look for
+    /// What to look for, with weights and filters:
+    /// `beach - people date:2019..2020-05 (album:"Rome" or is:favourite) not type:png`
+    ///
+    /// Filters: album: box: camera: date: folder: has: height: is: near: path: size: tag: type: width:
+    /// joined by and, or, not and parentheses. `2: dog` weighs words, `- people` and `-people` go away
+    /// from them, quotes keep words as they are.
     pub words: Vec<String>,
-    /// A photo to look for
+    /// A photo to look for (may be given again)
     #[arg(long, value_name = "FILE")]
-    pub image: Option<PathBuf>,
+    pub image: Vec<PathBuf>,
+    /// Look for the words in photos alone, not in names of files, folders, albums and tags
+    #[arg(long)]
+    pub no_names: bool,
     #[command(flatten)]
     pub hits: HitArgs,
     /// The model, when it is not found by the library's own note of it
@@ -147,10 +168,55 @@ pub struct SearchArgs {
 
 #[derive(Args)]
 pub struct SimilarArgs {
-    /// A photo's path as the library names it
-    pub path: String,
+    /// Photos' paths as the library names them
+    #[arg(required = true)]
+    pub paths: Vec<String>,
+    /// Only among photos that match these filters, as in `search`
+    #[arg(long = "where", value_name = "FILTERS")]
+    pub filter: Option<String>,
     #[command(flatten)]
     pub hits: HitArgs,
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["paths", "filter"]))]
+#[command(group = ArgGroup::new("change").required(true).multiple(true)
+    .args(["favourite", "not_favourite", "album", "not_album", "tag", "not_tag"]))]
+pub struct LabelArgs {
+    /// Photos' paths as the library names them
+    pub paths: Vec<String>,
+    /// All photos that match these filters, as in `search`
+    #[arg(long = "where", value_name = "FILTERS")]
+    pub filter: Option<String>,
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    /// Mark them as favourites
+    #[arg(long, conflicts_with = "not_favourite")]
+    pub favourite: bool,
+    /// Mark them as favourites no more
+    #[arg(long)]
+    pub not_favourite: bool,
+    /// Put them into an album (may be given again, as the ones below)
+    #[arg(long, value_name = "NAME")]
+    pub album: Vec<String>,
+    /// Take them out of an album
+    #[arg(long, value_name = "NAME")]
+    pub not_album: Vec<String>,
+    /// Tag them
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Take a tag away
+    #[arg(long, value_name = "TAG")]
+    pub not_tag: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct DuplicatesArgs {
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    /// Print one JSON object: `exact`, `near` and `similar`, arrays of groups
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

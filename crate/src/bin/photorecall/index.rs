@@ -151,7 +151,8 @@ pub fn compact(args: &LibraryArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn open_existing(folder: &Path) -> anyhow::Result<(FileStore, Library)> {
+/// Opens a library to be changed; damage is told.
+pub fn open_existing(folder: &Path) -> anyhow::Result<(FileStore, Library)> {
     // Asked first, so that a mistyped folder is not made.
     FileStore::read_only(folder)?;
     let store = FileStore::open(folder)?;
@@ -162,7 +163,8 @@ fn open_existing(folder: &Path) -> anyhow::Result<(FileStore, Library)> {
     Ok((store, opened.library))
 }
 
-fn commit(store: &FileStore, library: &mut Library) -> anyhow::Result<()> {
+/// Makes all changes last.
+pub fn commit(store: &FileStore, library: &mut Library) -> anyhow::Result<()> {
     if let Some(change) = library.commit() {
         store.store(&change)?;
         library.committed(change.generation);

@@ -13,10 +13,12 @@ macro_rules! say {
 
 mod args;
 mod budget;
+mod duplicates;
 mod embed;
 mod eval;
 mod index;
 mod info;
+mod labels;
 mod model;
 mod models;
 mod progress;
@@ -59,6 +61,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Compact(args) => index::compact(&args),
         Command::Search(args) => search::search(&args),
         Command::Similar(args) => search::similar(&args),
+        Command::Label(args) => labels::label(&args),
+        Command::Duplicates(args) => duplicates::duplicates(&args),
         Command::Embed(args) => embed::embed(&args),
         Command::Info(args) => info::info(&args),
         Command::Verify(args) => info::verify(&args),

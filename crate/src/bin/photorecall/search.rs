@@ -1,10 +1,13 @@
 //! Finding photos.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use photorecall::library::{self, Found, Library, Query};
+use photorecall::library::ask::{Ask, Day, Filter, Suggestion, suggest};
+use photorecall::library::{self, Cursor, Found, Library, Page, Photo, Query};
 use photorecall::store::files::FileStore;
+use serde_json::{Value, json};
 
 use crate::args::{HitArgs, SearchArgs, SimilarArgs};
 use crate::source::Source;
@@ -12,35 +15,75 @@ use crate::{Outcome, index, info, model};
 
 /// `photorecall search`
 pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
-    let folder = &args.hits.library.library;
-    let library = open(folder)?;
-    let source = Source::load(folder)?;
+    let library = open(&args.hits.library.library)?;
+    let text = args.words.join(" ");
+    let ask = Ask::parse(&text)?;
+    let query = Query {
+        embedding: embedding(args, &ask, &library)?,
+        names: if args.no_names {
+            String::new()
+        } else {
+            ask.names()
+        },
+        ..query(&args.hits, ask.filter)?
+    };
+    let suggestion = suggest(&text, today());
+    print(&library, &query, suggestion, &args.hits)
+}
+
+/// The vector of the words and the example photos; the model is loaded only where it is needed.
+fn embedding(args: &SearchArgs, ask: &Ask, library: &Library) -> anyhow::Result<Option<Vec<f32>>> {
+    if ask.parts.is_empty() && args.image.is_empty() {
+        return Ok(None);
+    }
+    let source = Source::load(&args.hits.library.library)?;
     let model = model::load(source.model(args.model.as_deref()))?;
     library.require_model(&info::model_ref(&model))?;
-    let mut parts = Vec::new();
-    if !args.words.is_empty() {
-        parts.push(model.text()?.embed(&args.words.join(" "))?);
-    }
-    if let Some(file) = &args.image {
-        let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let mut examples = Vec::new();
+    for file in &args.image {
+        let name = || file.display().to_string();
+        let bytes = std::fs::read(file).with_context(name)?;
         let embedded = index::embed_file(&model, &bytes, source.trim_borders);
-        parts.push(embedded.with_context(|| file.display().to_string())?);
+        examples.push(embedded.with_context(name)?);
     }
-    let weighted: Vec<(f32, &[f32])> = parts.iter().map(|part| (1.0, part.as_slice())).collect();
-    let embedding = library::combine(&weighted)?;
-    print(&library, embedding, None, &args.hits)
+    Ok(ask.embedding(&examples, |words| model.text()?.embed(words))?)
 }
 
 /// `photorecall similar`
 pub fn similar(args: &SimilarArgs) -> anyhow::Result<Outcome> {
     let library = open(&args.hits.library.library)?;
-    let embedding = library
-        .embedding(&args.path)
-        .with_context(|| format!("no photo {} in the library", args.path))?;
-    print(&library, embedding, Some(args.path.clone()), &args.hits)
+    let vectors: Vec<Vec<f32>> = args
+        .paths
+        .iter()
+        .map(|path| {
+            let vector = library.embedding(path);
+            vector.with_context(|| format!("no photo {path} in the library"))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let parts: Vec<(f32, &[f32])> = vectors.iter().map(|v| (1.0, v.as_slice())).collect();
+    let filter = args.filter.as_deref().map(filters).transpose()?.flatten();
+    let query = Query {
+        embedding: Some(library::combine(&parts)?),
+        exclude: args.paths.clone(),
+        ..query(&args.hits, filter)?
+    };
+    print(&library, &query, None, &args.hits)
 }
 
-fn open(folder: &Path) -> anyhow::Result<Library> {
+/// A text that has filters only.
+pub fn filters(text: &str) -> anyhow::Result<Option<Filter>> {
+    let ask = Ask::parse(text)?;
+    if let Some(part) = ask.parts.first() {
+        anyhow::bail!(
+            "only filters are taken here, not the words `{}`",
+            part.words
+        );
+    }
+    Ok(ask.filter)
+}
+
+/// Opens a library to read; damage is told.
+pub fn open(folder: &Path) -> anyhow::Result<Library> {
     let opened = FileStore::read_only(folder)?
         .load()?
         .with_context(|| format!("no library in {}", folder.display()))?;
@@ -48,44 +91,103 @@ fn open(folder: &Path) -> anyhow::Result<Library> {
     Ok(opened.library)
 }
 
-fn print(
-    library: &Library,
-    embedding: Vec<f32>,
-    exclude: Option<String>,
-    how: &HitArgs,
-) -> anyhow::Result<Outcome> {
-    let query = Query {
-        embedding,
+fn query(how: &HitArgs, filter: Option<Filter>) -> anyhow::Result<Query> {
+    Ok(Query {
+        filter,
         k: how.k,
         offset: how.offset,
+        after: how.after.as_deref().map(str::parse::<Cursor>).transpose()?,
         min_score: how.min_score,
-        exclude,
-    };
-    let found = library.search(&query)?;
+        grouped: how.group,
+        ..Query::default()
+    })
+}
+
+/// The day in UTC: the machine's time zone is not known here.
+fn today() -> Day {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Day::of_ms(since.map_or(0, |since| since.as_millis() as i64))
+}
+
+fn print(
+    library: &Library,
+    query: &Query,
+    suggestion: Option<Suggestion>,
+    how: &HitArgs,
+) -> anyhow::Result<Outcome> {
+    let page = library.page(query)?;
     if how.json {
-        say!(
-            "{}",
-            serde_json::to_string(&found.iter().map(as_json).collect::<Vec<_>>())?
-        );
-    } else {
-        for Found { score, photo } in &found {
-            say!("{score:.4}  {}", photo.path);
+        let found: Vec<Value> = page.found.iter().map(as_json).collect();
+        let told = if how.page {
+            page_json(&page, found, suggestion.as_ref())
+        } else {
+            Value::from(found)
+        };
+        say!("{}", serde_json::to_string(&told)?);
+        return Ok(Outcome::Done);
+    }
+    for found in &page.found {
+        let path = &found.photo.path;
+        match &query.embedding {
+            Some(_) => say!("{:.4}  {path}", found.score),
+            None => say!("{}  {path}", Day::of_photo(&found.photo)),
+        }
+        for other in &found.others {
+            say!("        {other}");
         }
     }
+    hints(&page, suggestion.as_ref());
     Ok(Outcome::Done)
 }
 
-fn as_json(found: &Found) -> serde_json::Value {
-    let photo = &found.photo;
-    serde_json::json!({
+/// On stderr: what a script reads is the photos.
+fn hints(page: &Page, suggestion: Option<&Suggestion>) {
+    if let Some(verdict) = page.verdict.filter(|verdict| !verdict.likely) {
+        eprintln!(
+            "perhaps nothing here is what you look for: the best photo stands out by {:.1} deviations",
+            verdict.deviations
+        );
+    }
+    if let Some(Suggestion { said, query }) = suggestion {
+        eprintln!("to take \"{said}\" for a date: {query}");
+    }
+}
+
+fn page_json(page: &Page, found: Vec<Value>, suggestion: Option<&Suggestion>) -> Value {
+    json!({
+        "found": found,
+        "next": page.next.as_ref().map(ToString::to_string),
+        "total": page.total,
+        "likely": page.verdict.map(|verdict| verdict.likely),
+        "deviations": page.verdict.map(|verdict| verdict.deviations),
+        "suggestion": suggestion.map(|s| json!({"said": s.said, "query": s.query})),
+    })
+}
+
+fn as_json(found: &Found) -> Value {
+    let mut told = photo_json(&found.photo);
+    told["score"] = json!(found.score);
+    if !found.others.is_empty() {
+        told["others"] = json!(found.others);
+    }
+    told
+}
+
+/// What is known of a photo, with every field there.
+pub fn photo_json(photo: &Photo) -> Value {
+    json!({
         "path": photo.path,
-        "score": found.score,
         "bytes": photo.bytes,
         "width": photo.width,
         "height": photo.height,
         "taken": photo.taken,
         "camera": photo.camera,
         "gps": photo.gps,
+        "format": photo.format,
+        "phash": photo.phash,
+        "favourite": photo.favourite,
+        "albums": photo.albums,
+        "tags": photo.tags,
         "digest": photo.digest,
     })
 }

@@ -1,0 +1,333 @@
+//! Searching a library: filter, rank, group, cut a page out.
+//!
+//! ```text
+//! filter ─▶ hidden rows of each segment ─▶ nearest by vector ┐
+//!                                 photos by words in names ──┴▶ ranked ─▶ groups ─▶ page
+//! ```
+//! A photo is ranked by cosine + σ·w: σ is the deviation of the query's cosines over the library, and w
+//! what its names are worth ([`Share::worth`]). A photo without a word in its names has w = 0, so that
+//! a query that no name knows is ranked by meaning alone. As w ≥ 0, the best of both are among the
+//! nearest by vector and the photos with names: nothing that belongs on a page is missed.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::ask::Day;
+use super::segment::Segment;
+use super::words::{self, Share, Words};
+use super::{Cursor, Found, Library, Page, Photo, Place, Query, Verdict, duplicates};
+use crate::error::Result;
+use crate::index::Bitset;
+use crate::kernels::Kernels;
+
+/// Rows whose cosines stand for those of the library, at most.
+const SAMPLE: usize = 2048;
+/// Fewer photos than this say nothing of what is usual.
+const MIN_SAMPLE: usize = 20;
+/// The deviation of a query's cosines where there are too few of them.
+const USUAL_DEVIATION: f32 = 0.05;
+/// What the verdict is made by: see `models/README.md` for how it was measured.
+const LIKELY_DEVIATIONS: f32 = 3.0;
+
+/// A photo and what it is ranked by.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    place: Place,
+    score: f32,
+    rank: f64,
+}
+
+/// Mean and deviation of a query's cosines.
+#[derive(Debug, Clone, Copy)]
+struct Spread {
+    mean: f32,
+    deviation: f32,
+}
+
+impl Spread {
+    /// How the best photo that may be found stands out from all of the library.
+    fn verdict(self, best: f32) -> Verdict {
+        let deviations = (best - self.mean) / self.deviation.max(1e-6);
+        Verdict {
+            likely: deviations >= LIKELY_DEVIATIONS,
+            deviations,
+        }
+    }
+}
+
+impl Library {
+    /// The photos that a query asks for, best first: [`Library::page`] without what goes with it.
+    ///
+    /// # Errors
+    /// As [`Library::page`].
+    pub fn search(&self, query: &Query) -> Result<Vec<Found>> {
+        Ok(self.page(query)?.found)
+    }
+
+    /// A page of the photos that a query asks for, best first: every segment is searched, the answers
+    /// merged. Without an embedding, they come the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`](crate::Error::Dimension) or [`Error::NoDirection`](crate::Error::NoDirection)
+    /// for an embedding that cannot be one of the model's.
+    pub fn page(&self, query: &Query) -> Result<Page> {
+        if let Some(embedding) = &query.embedding {
+            self.check(embedding)?;
+        }
+        let hidden = self.hidden(query);
+        let total = hidden.iter().map(|set| set.len() - set.count()).sum();
+        let spread = query.embedding.as_deref().and_then(|of| self.spread(of));
+        let named = self.named(query, &hidden);
+        let before = query.after.as_ref().map_or(0, |cursor| cursor.offset);
+        // One more than the page: whether there is a next one.
+        let wanted = query.offset.saturating_add(query.k).saturating_add(1);
+        let mut depth = before.saturating_add(wanted).min(total);
+        loop {
+            let ranked = match &query.embedding {
+                Some(of) => self.nearest(of, depth, &hidden, &named, spread),
+                None => self.newest(&hidden),
+            };
+            // By cosine: a name is no reason to believe that a photo fits.
+            let best = ranked
+                .iter()
+                .map(|ranked| ranked.score)
+                .max_by(f32::total_cmp);
+            let reaches_all = depth >= total || ranked.len() >= total;
+            let (page, is_whole) = self.cut(ranked, query);
+            if is_whole || reaches_all {
+                let verdict = best.zip(spread).map(|(best, spread)| spread.verdict(best));
+                return Ok(Page {
+                    total,
+                    verdict,
+                    ..page
+                });
+            }
+            depth = depth.saturating_mul(2).min(total);
+        }
+    }
+
+    fn photo_at(&self, (segment, row): Place) -> &Photo {
+        &self.segments[segment].photos[row]
+    }
+
+    /// For each segment the rows that may not be found.
+    fn hidden(&self, query: &Query) -> Vec<Cow<'_, Bitset>> {
+        let mut hidden: Vec<Cow<'_, Bitset>> = self
+            .segments
+            .iter()
+            .map(|segment| Cow::Borrowed(&segment.deleted))
+            .collect();
+        if let Some(filter) = &query.filter {
+            for (hidden, segment) in hidden.iter_mut().zip(&self.segments) {
+                for (row, photo) in segment.live() {
+                    if !filter.matches(photo) {
+                        hidden.to_mut().insert(row);
+                    }
+                }
+            }
+        }
+        for path in &query.exclude {
+            if let Some(&(segment, row)) = self.places.get(path) {
+                hidden[segment].to_mut().insert(row);
+            }
+        }
+        hidden
+    }
+
+    /// The photos with words of the query in their names.
+    fn named(&self, query: &Query, hidden: &[Cow<'_, Bitset>]) -> HashMap<Place, Share> {
+        if query.embedding.is_none() || query.names.trim().is_empty() {
+            return HashMap::new();
+        }
+        let words: Vec<&Words> = self.segments.iter().map(Segment::words).collect();
+        let mut named = words::look_up(&query.names, &words, self.places.len());
+        named.retain(|(segment, row), _| !hidden[*segment].contains(*row));
+        named
+    }
+
+    /// How the cosines of a query lie over the library, by a sample at even steps.
+    fn spread(&self, embedding: &[f32]) -> Option<Spread> {
+        let step = self.places.len().div_ceil(SAMPLE).max(1);
+        let cosines: Vec<f32> = self
+            .segments
+            .iter()
+            .flat_map(|segment| {
+                let sampled = segment.live().step_by(step);
+                sampled.map(|(row, _)| cosine(segment, row, embedding))
+            })
+            .collect();
+        if cosines.len() < MIN_SAMPLE {
+            return None;
+        }
+        let count = cosines.len() as f64;
+        let mean = cosines.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        let square = |x: f32| (f64::from(x) - mean).powi(2);
+        let variance = cosines.iter().map(|&x| square(x)).sum::<f64>() / count;
+        Some(Spread {
+            mean: mean as f32,
+            deviation: variance.sqrt() as f32,
+        })
+    }
+
+    /// The best by vector and names, best first; of equal ranks by path, so that a page goes on where the
+    /// one before ended.
+    fn nearest(
+        &self,
+        embedding: &[f32],
+        depth: usize,
+        hidden: &[Cow<'_, Bitset>],
+        named: &HashMap<Place, Share>,
+        spread: Option<Spread>,
+    ) -> Vec<Ranked> {
+        let mut scores: HashMap<Place, f32> = HashMap::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            let hits = segment
+                .vectors
+                .search(embedding, depth, &hidden[at], Kernels::best());
+            scores.extend(hits.iter().map(|hit| ((at, hit.id as usize), hit.score)));
+        }
+        for &(at, row) in named.keys() {
+            let own = || cosine(&self.segments[at], row, embedding);
+            scores.entry((at, row)).or_insert_with(own);
+        }
+        let deviation = f64::from(spread.map_or(USUAL_DEVIATION, |spread| spread.deviation));
+        let mut ranked: Vec<Ranked> = scores
+            .into_iter()
+            .map(|(place, score)| {
+                let worth = named.get(&place).map_or(0.0, |share| share.worth());
+                let rank = f64::from(score) + deviation * f64::from(worth);
+                Ranked { place, score, rank }
+            })
+            .collect();
+        ranked.sort_by(|a, b| {
+            let by_path = || {
+                self.photo_at(a.place)
+                    .path
+                    .cmp(&self.photo_at(b.place).path)
+            };
+            b.rank.total_cmp(&a.rank).then_with(by_path)
+        });
+        ranked.truncate(depth);
+        ranked
+    }
+
+    /// All photos that may be found, the newest first; of one time, by path.
+    fn newest(&self, hidden: &[Cow<'_, Bitset>]) -> Vec<Ranked> {
+        let mut ranked: Vec<(Ranked, &str)> = Vec::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            for (row, photo) in segment.live() {
+                if !hidden[at].contains(row) {
+                    let ranked_photo = Ranked {
+                        place: (at, row),
+                        score: 1.0,
+                        rank: time_of(photo),
+                    };
+                    ranked.push((ranked_photo, &photo.path));
+                }
+            }
+        }
+        ranked.sort_by(|(a, x), (b, y)| b.rank.total_cmp(&a.rank).then(x.cmp(y)));
+        ranked.into_iter().map(|(ranked, _)| ranked).collect()
+    }
+
+    /// Cuts the page out; says whether it has all that was asked for.
+    fn cut(&self, ranked: Vec<Ranked>, query: &Query) -> (Page, bool) {
+        let enough = |ranked: &Ranked| query.min_score.is_none_or(|least| ranked.score >= least);
+        let photo = |ranked: &Ranked| self.photo_at(ranked.place);
+        // From the first one without a name that is too low, all others without one are.
+        let below = ranked
+            .iter()
+            .any(|ranked| !enough(ranked) && ranked.rank == f64::from(ranked.score));
+        let lowest = ranked.last().map_or(f64::MIN, |last| last.rank);
+        let groups = self.groups(ranked.into_iter().filter(enough), query.grouped);
+        let start = match &query.after {
+            None => Some(0),
+            Some(cursor) => groups
+                .iter()
+                .position(|(first, _)| photo(first).path == cursor.path)
+                .map(|at| at + 1)
+                // The photo is gone: go on with what is ranked below it.
+                .or_else(|| {
+                    groups
+                        .iter()
+                        .position(|(first, _)| cursor.is_before(first.rank, &photo(first).path))
+                }),
+        };
+        let start = start.unwrap_or(groups.len()).saturating_add(query.offset);
+        let end = start.saturating_add(query.k);
+        // Of those that rank as the last one does, some may be missing.
+        let is_sure = |(first, _): &(Ranked, Vec<Ranked>)| first.rank > lowest;
+        let is_whole = groups.get(end).is_some_and(is_sure) || below;
+        let found: Vec<Found> = groups
+            .iter()
+            .skip(start)
+            .take(query.k)
+            .map(|(first, others)| Found {
+                score: first.score,
+                rank: first.rank,
+                photo: photo(first).clone(),
+                others: others
+                    .iter()
+                    .map(|other| photo(other).path.clone())
+                    .collect(),
+            })
+            .collect();
+        let next = found
+            .last()
+            .filter(|_| groups.len() > end)
+            .map(|last| Cursor {
+                offset: end,
+                rank: last.rank,
+                path: last.photo.path.clone(),
+            });
+        let page = Page {
+            found,
+            next,
+            ..Page::default()
+        };
+        (page, is_whole)
+    }
+
+    /// Each photo with the near duplicates that are ranked after it.
+    fn groups(
+        &self,
+        ranked: impl Iterator<Item = Ranked>,
+        grouped: bool,
+    ) -> Vec<(Ranked, Vec<Ranked>)> {
+        let mut groups: Vec<(Ranked, Vec<Ranked>)> = Vec::new();
+        let photo = |ranked: &Ranked| self.photo_at(ranked.place);
+        for ranked in ranked {
+            let same = |(first, _): &&mut (Ranked, Vec<Ranked>)| {
+                grouped && duplicates::look_alike(photo(first), photo(&ranked))
+            };
+            match groups.iter_mut().find(same) {
+                Some((_, others)) => others.push(ranked),
+                None => groups.push((ranked, Vec::new())),
+            }
+        }
+        groups
+    }
+}
+
+/// Seconds since 1970, local time, by the camera or else by the file.
+pub(super) fn time_of(photo: &Photo) -> f64 {
+    let day = Day::of_photo(photo).number() as f64 * 86_400.0;
+    let field = |from: usize| -> Option<f64> {
+        let digits = photo.taken.as_deref()?.get(from..from + 2)?;
+        digits.parse().ok()
+    };
+    match (field(11), field(14), field(17)) {
+        (Some(hours), Some(minutes), Some(seconds)) => {
+            day + 3600.0 * hours + 60.0 * minutes + seconds
+        }
+        _ => day + photo.modified_ms.rem_euclid(86_400_000) as f64 / 1000.0,
+    }
+}
+
+fn cosine(segment: &Segment, row: usize, embedding: &[f32]) -> f32 {
+    let vector = segment.vectors.vector(row);
+    let products = vector.iter().zip(embedding);
+    products
+        .map(|(x, y)| f64::from(*x) * f64::from(*y))
+        .sum::<f64>() as f32
+}
