@@ -37,6 +37,7 @@ function row(page, name = 'other') {
 }
 
 const named = (page, name) => page.getByRole('button', { name, exact: true });
+const download = (page) => page.getByRole('button', { name: /^(Download [\d.]+ MB|Go on): other$/ });
 const ready = (page) => row(page).getByText('downloaded', { exact: true }).waitFor({ timeout: 60_000 });
 
 async function end({ context, strangers }) {
@@ -50,14 +51,14 @@ test('a model is fetched on request only, without a trace of who asks, and can b
   await page.getByText(`only when you press Download`).waitFor();
   await row(page).getByText('8.8 MB · MIT').waitFor();
   assert.deepEqual(host.asked, [], 'nothing was asked of the hub');
-  await named(page, 'Download other').click();
+  await download(page).click();
   await ready(page);
   assert.equal(host.asked.length, files.length);
   for (const { referer, cookie } of host.asked) assert.deepEqual([referer, cookie], [undefined, undefined]);
   await page.reload();
   await page.getByRole('button', { name: 'Settings' }).click();
-  await named(page, 'Delete other').click();
-  await named(page, 'Download other').waitFor();
+  await named(page, 'Delete: other').click();
+  await download(page).waitFor();
   const left = await page.evaluate(async () => {
     const { ModelStore } = await import('/photorecall/index.js');
     const store = await ModelStore.open();
@@ -73,15 +74,15 @@ test('a download is cancelled and gone on with where it was', async () => {
   const guest = await atSettings();
   const { page } = guest;
   host.manners.pause = 150;
-  await named(page, 'Download other').click();
+  await download(page).click();
   await row(page).getByText(/^[23]\.\d of 8\.8 MB$/).waitFor({ timeout: 30_000 });
-  await named(page, 'Cancel the download of other').click();
+  await named(page, 'Cancel: other').click();
   await row(page).getByText(/of 8\.8 MB downloaded/).waitFor();
   host.manners.pause = 0;
   host.asked.length = 0;
   await page.reload();
   await page.getByRole('button', { name: 'Settings' }).click();
-  await named(page, 'Download other').click();
+  await download(page).click();
   await ready(page);
   assert.ok(host.asked.some(({ range }) => /^bytes=[1-9]\d+-$/.test(range ?? '')), 'only the rest was asked for');
   await end(guest);
@@ -91,11 +92,11 @@ test('a connection that breaks is told, and a hub without ranges starts anew', a
   const guest = await atSettings();
   const { page } = guest;
   host.manners.breakAfter = 1 << 20;
-  await named(page, 'Download other').click();
+  await download(page).click();
   await page.getByRole('alert').getByText(/did not work: .*(broke off|ended) after \d+ of \d+ bytes/).waitFor();
   host.manners.breakAfter = undefined;
   host.manners.ranges = false;
-  await named(page, 'Download other').click();
+  await download(page).click();
   await ready(page);
   assert.equal(await page.getByRole('alert').isVisible(), false);
   await end(guest);
@@ -105,7 +106,7 @@ test('without a network the page says so', async () => {
   const guest = await atSettings();
   const { page, context } = guest;
   await context.setOffline(true);
-  await named(page, 'Download other').click();
+  await download(page).click();
   await page.getByRole('alert').getByText('There is no network.').waitFor();
   await context.setOffline(false);
   await end(guest);
@@ -115,10 +116,10 @@ test('a file that is not the known one is refused with both digests and not kept
   const guest = await atSettings();
   const { page } = guest;
   host.manners.spoil = true;
-  await named(page, 'Download other').click();
+  await download(page).click();
   const told = page.getByRole('alert').getByText(/is not the file that is known: SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/);
   await told.waitFor({ timeout: 60_000 });
-  assert.equal(await named(page, 'Use other').count(), 0);
+  assert.equal(await named(page, 'Use: other').count(), 0);
   await end(guest);
 });
 
@@ -127,11 +128,11 @@ test('too little room is told; what came is kept and gone on with', async () => 
   const { page, context } = guest;
   const session = await context.newCDPSession(page);
   await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(host.url).origin, quotaSize: 5_000_000 });
-  await named(page, 'Download other').click();
+  await download(page).click();
   await page.getByRole('alert').getByText('There is not enough room').waitFor();
   await row(page).getByText(/^[1-4]\.\d of 8\.8 MB downloaded/).waitFor();
   await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(host.url).origin, quotaSize: 50_000_000 });
-  await named(page, 'Download other').click();
+  await download(page).click();
   await ready(page);
   await end(guest);
 });
@@ -153,7 +154,7 @@ test('files from disk are recognised by their digests, others are refused', asyn
   const all = files.map((path) => ({ name: basename(path), mimeType: 'application/octet-stream', buffer: readFileSync(path) }));
   await choose(page, pick, [own, ...all]);
   await row(page, 'my-own').getByText('downloaded').waitFor();
-  await named(page, 'Delete my-own').click();
+  await named(page, 'Delete: my-own').click();
   await row(page, 'my-own').waitFor({ state: 'detached' });
   await row(page).getByText('downloaded').waitFor();
   assert.deepEqual(host.asked, [], 'the hub was not needed');
@@ -180,10 +181,10 @@ function sayYes(page) {
 test('another model takes over in the background; searching goes on; a reload goes on with it', async () => {
   const guest = await atSettings(40);
   const { page } = guest;
-  await named(page, 'Download other').click();
+  await download(page).click();
   await ready(page);
   sayYes(page);
-  await named(page, 'Use other').click();
+  await named(page, 'Use: other').click();
   await page.getByText(/^Preparing other: \d+ of 40/).waitFor();
   await named(page, 'Close').click();
   await searchWords(page, 'a red circle');
@@ -197,9 +198,9 @@ test('another model takes over in the background; searching goes on; a reload go
   assert.equal((await shown(page)).length, 40);
   await page.getByRole('button', { name: 'Settings' }).click();
   await row(page).getByText('in use', { exact: true }).waitFor();
-  assert.equal(await named(page, 'Delete other').count(), 0, 'what is in use cannot be deleted');
+  assert.equal(await named(page, 'Delete: other').count(), 0, 'what is in use cannot be deleted');
   sayYes(page);
-  await named(page, 'Use photorecall-s').click();
+  await named(page, 'Use: photorecall-s').click();
   await page.getByText('photorecall-s is in use now').waitFor({ timeout: 120_000 });
   await page.reload();
   await page.locator('.summary', { hasText: 'something round' }).waitFor({ timeout: 60_000 });
@@ -213,7 +214,7 @@ test('a change of model can be cancelled: everything stays as it was', async () 
   await choose(page, () => named(page, 'Take a model from files…').click(), files);
   await ready(page);
   sayYes(page);
-  await named(page, 'Use other').click();
+  await named(page, 'Use: other').click();
   await named(page, 'Close').last().click();
   await page.locator('.progress:not(.over)').getByRole('button', { name: 'Cancel' }).click();
   await page.locator('.progress').getByText('The model was not changed.').waitFor();

@@ -1,7 +1,7 @@
 /** The page: what is shown when, and what leads where. */
 import { type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
 import { announce, button, find, h, toast } from './dom.js';
-import { folders, forgetFolders, listFolder, mayRead } from './folders.js';
+import { folders, listFolder, mayRead } from './folders.js';
 import { Grid, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
 import { everything, results } from './lists.js';
@@ -9,7 +9,7 @@ import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
 import { Settings } from './settings.js';
 import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
-import { forgetPlaces } from './state.js';
+import { upcoming } from './state.js';
 import { Switching } from './switching.js';
 import { Viewer } from './viewer.js';
 import { welcome } from './welcome.js';
@@ -48,8 +48,8 @@ export class App {
       idle: async () => this.adding,
       use: (library) => this.use(library),
     });
-    new Settings(() => this.library, switching);
-    switching?.resume();
+    new Settings({ library: () => this.library, readOnly, use: (library) => this.use(library) }, switching);
+    if (switching) void this.keepUp(switching);
     acceptDrops(!readOnly, this.add, this.searchByPhoto);
     if (readExample() !== undefined) history.replaceState(null, ''); // a photo of before a reload
     addEventListener('popstate', () => {
@@ -77,6 +77,17 @@ export class App {
       toast(PhotorecallError.from(thrown).message);
     }
     if (asked === this.asked) this.put(source, this.summaryOf(route, photos, source.ratios.length));
+  }
+
+  /** Goes on with a change of model; begins one when the page came with another model than last time. */
+  private async keepUp(switching: Switching): Promise<void> {
+    const { foreign, encoder } = await this.library.info();
+    if (foreign) toast(t('modelChanged'), undefined, 20_000);
+    const begun = upcoming();
+    const { name, digest } = encoder.model;
+    // A change to an earlier version of the model leads nowhere any more.
+    if (foreign && (!begun || begun.model === name)) await switching.to(name, digest);
+    else switching.resume();
   }
 
   /** Another library takes this one's place. */
@@ -256,16 +267,6 @@ export class App {
           if (await mayRead(folder, true)) this.add(await listFolder(folder), folder.root);
         }),
       ),
-      item(t('deleteAll'), () => this.deleteAll()),
     ];
-  }
-
-  private async deleteAll(): Promise<void> {
-    const { photos } = await this.library.info();
-    if (!confirm(t('deleteAllSure', { count: number(photos) }))) return;
-    await this.library.destroy();
-    await forgetFolders();
-    forgetPlaces();
-    location.assign('./');
   }
 }

@@ -72,12 +72,12 @@ export class ModelsSection {
     const busy = this.switching.model !== undefined;
     const used = current().model === name || this.switching.model === name;
     const buttons = [];
-    if (whole && !used && !busy) buttons.push(labelled(t('use'), t('useLabel', { name }), 'solid', () => void this.use(model)));
+    if (whole && !used && !busy) buttons.push(named(t('use'), name, 'solid', () => void this.use(model)));
     if (!whole && hub() && model.source) {
       const label = have > 0 ? t('goOn') : t('download', { size: megabytes(model.bytes) });
-      buttons.push(labelled(label, t('downloadLabel', { name }), 'solid', () => void this.download(model)));
+      buttons.push(named(label, name, 'solid', () => void this.download(model)));
     }
-    if (!shipped && !used && have > 0) buttons.push(labelled(t('delete'), t('deleteLabel', { name }), 'line', () => void this.delete(model)));
+    if (!shipped && !used && have > 0) buttons.push(named(t('delete'), name, 'line', () => void this.delete(model)));
     return buttons;
   }
 
@@ -141,9 +141,9 @@ export class ModelsSection {
     const abort = new AbortController();
     this.loading.set(name, abort);
     this.problem.hidden = true;
-    const bar = h('progress', { max: 1, ariaLabel: t('downloadLabel', { name }) });
+    const bar = h('progress', { max: 1, ariaLabel: name });
     const words = h('span', { className: 'status' });
-    const cancel = labelled(t('cancel'), t('cancelLabel', { name }), 'line', () => abort.abort());
+    const cancel = named(t('cancel'), name, 'line', () => abort.abort());
     const row = this.running(name);
     row?.querySelectorAll('button, .status').forEach((old) => old.remove());
     row?.querySelector('.grow')?.append(words, bar);
@@ -169,8 +169,9 @@ export class ModelsSection {
   }
 }
 
-function labelled(text: string, label: string, className: string, onclick: () => void): HTMLButtonElement {
-  return Object.assign(button(text, className, onclick), { ariaLabel: label });
+/** A button that says which model it is for, to those who do not see it beside the name. */
+function named(text: string, model: string, className: string, onclick: () => void): HTMLButtonElement {
+  return Object.assign(button(text, className, onclick), { ariaLabel: `${text}: ${model}` });
 }
 
 function megabytes(bytes: number): string {

@@ -1,5 +1,5 @@
 /** Opening the library: this browser's own, or one that the server or the address names. */
-import { Library, type LoadProgress } from 'photorecall';
+import { Library, type LoadProgress, PhotorecallError } from 'photorecall';
 import { openingWith } from './catalogue.js';
 import { current, SHIPPED_URL } from './state.js';
 
@@ -30,7 +30,14 @@ export async function openLibrary(onLoad: (progress: LoadProgress) => void): Pro
 /** The library of this browser, with the model that it was made with. */
 async function openOwn(onLoad: (progress: LoadProgress) => void): Promise<Library> {
   const { library, model } = current();
-  return Library.open({ name: library, onLoad, ...(await openingWith(model)) });
+  const options = { name: library, onLoad, ...(await openingWith(model)) };
+  try {
+    return await Library.open(options);
+  } catch (thrown) {
+    // The page came with another model than last time: what is here can be seen until it is done again.
+    if (PhotorecallError.from(thrown).code !== 'model_mismatch') throw thrown;
+    return Library.open({ ...options, anyModel: true });
+  }
 }
 
 /** Empty where nothing is served. */

@@ -15,6 +15,8 @@ export function said(thrown: unknown): string {
       return t('errorQuota', { reason });
     case 'model_file':
       return t('errorModelFile', { reason });
+    case 'damaged':
+      return t('errorDamaged', { reason });
     case 'insecure_context':
       return t('errorInsecure');
     default:

@@ -1,8 +1,8 @@
 /** The settings, as a dialog. */
-import type { Library } from 'photorecall';
 import { button, find, h } from './dom.js';
 import { t } from './i18n.js';
 import { ModelsSection } from './models-section.js';
+import { type Kept, StorageSection } from './storage-section.js';
 import type { Switching } from './switching.js';
 
 /** A part of the settings that shows what is so now. */
@@ -15,8 +15,9 @@ export class Settings {
   private readonly dialog = h('dialog', { className: 'settings', ariaLabel: t('settings') });
   private readonly sections: Section[] = [];
 
-  constructor(library: () => Library, switching: Switching | undefined) {
-    if (switching) this.sections.push(new ModelsSection(switching, async () => (await library().info()).photos));
+  constructor(page: Kept, switching: Switching | undefined) {
+    if (switching) this.sections.push(new ModelsSection(switching, async () => (await page.library().info()).photos));
+    this.sections.push(new StorageSection(page));
     const close = button('✕', 'plain', () => this.dialog.close());
     close.ariaLabel = t('close');
     this.dialog.append(

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import ts from 'typescript';
 import { withHub } from './hub.mjs';
 
 const npm = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -44,6 +45,13 @@ compile('www', join(site, 'app'));
 for (const name of files(join(site, 'app'))) {
   const path = join(site, 'app', name);
   writeFileSync(path, readFileSync(path, 'utf8').replaceAll("from 'photorecall'", "from '../photorecall/index.js'"));
+}
+
+// Comments are for readers of the sources.
+const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022, removeComments: true };
+for (const name of files(site).filter((name) => name.endsWith('.js'))) {
+  const path = join(site, name);
+  writeFileSync(path, ts.transpileModule(readFileSync(path, 'utf8'), { compilerOptions: options }).outputText);
 }
 
 // What the page needs offline, and a digest of it all: a new build is a new worker.

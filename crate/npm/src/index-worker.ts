@@ -31,6 +31,9 @@ const stashes = new Map<number, Stashed[]>();
 /** Other numbers than an earlier worker's, whose stashes are lost. */
 let nextStash = Math.floor(Math.random() * 2 ** 40);
 
+/** Why the model's vectors do not go with the library's. */
+let foreign: PhotorecallError | undefined;
+
 /** The newest first; made again after a change. */
 let newest: Photo[] | undefined;
 
@@ -60,9 +63,20 @@ function change<T>(act: (index: Index) => T): T {
 }
 
 export const indexHandlers = {
-  async openIndex(name: string, model: ModelRef): Promise<void> {
-    index = await wasm().Index.open(name, model);
-    newest = undefined;
+  /** With `anyModel`, a library of another model is opened too, to list and to copy. */
+  async openIndex(name: string, model: ModelRef, anyModel = false): Promise<void> {
+    foreign = newest = undefined;
+    index = (anyModel && (await wasm().Index.openStored(name))) || (await wasm().Index.open(name, model));
+    try {
+      index.requireModel(model);
+    } catch (thrown) {
+      foreign = PhotorecallError.from(thrown);
+    }
+  },
+
+  /** Whether the library is another model's. */
+  isForeign(): boolean {
+    return foreign !== undefined;
   },
 
   segmentNames(manifest: Uint8Array): string[] {
@@ -76,6 +90,7 @@ export const indexHandlers = {
   },
 
   put(photo: Photo, embedding: Float32Array, thumbnail?: Uint8Array): void {
+    if (foreign) throw foreign;
     change((index) => index.put(photo, embedding, thumbnail));
   },
 
@@ -137,6 +152,7 @@ export const indexHandlers = {
   },
 
   page(query: IndexQuery): FoundPage {
+    if (foreign && query.embedding) throw foreign;
     return opened().page(query);
   },
 
@@ -192,6 +208,45 @@ export const indexHandlers = {
 
   damaged(): Damage[] {
     return opened().damaged();
+  },
+
+  thumbnails(paths: string[]): Promise<[string, Uint8Array][]> {
+    const pictures = paths.map(async (path): Promise<[string, Uint8Array][]> => {
+      const jpeg = await opened().thumbnail(path);
+      return jpeg ? [[path, jpeg]] : [];
+    });
+    return Promise.all(pictures).then((all) => all.flat());
+  },
+
+  /** All files of the library as they are stored, the manifest first. */
+  storedFiles(manifestName: string): Promise<[string, Uint8Array][]> {
+    // No commit may come between the manifest and the segments that it names.
+    const files = indexHandlers.commit().then(async () => {
+      const manifest = await opened().storedManifest();
+      if (!manifest) throw new PhotorecallError('not_found', 'nothing is stored of this library yet');
+      const all: [string, Uint8Array][] = [[manifestName, manifest]];
+      for (const name of wasm().Index.segmentNames(manifest)) {
+        const bytes = await opened().storedSegment(name);
+        if (!bytes) throw new PhotorecallError('damaged', `the segment ${name} is not stored`);
+        all.push([name, bytes]);
+      }
+      return all;
+    });
+    commits = files.catch(() => undefined);
+    return files;
+  },
+
+  /** Stores a library's files and opens it, whichever model it is of. */
+  async importFiles(name: string, manifest: Uint8Array, segments: Map<string, Uint8Array>): Promise<ModelRef> {
+    await wasm().Index.importFiles(name, manifest, segments);
+    index = await wasm().Index.openStored(name);
+    newest = undefined;
+    return opened().stats().model;
+  },
+
+  putThumbnails(pictures: [string, Uint8Array][]): Promise<boolean> {
+    for (const [path, jpeg] of pictures) opened().putThumbnail(path, jpeg);
+    return indexHandlers.commit();
   },
 
   verify(): Promise<Damage[]> {

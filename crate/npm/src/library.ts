@@ -22,10 +22,9 @@ import type {
   Results,
   Search,
 } from './types.js';
-import { type Kit, type WorkerApi, compile, poolSize, startWorker } from './workers.js';
+import { type ImportOptions, type TransferOptions, exportLibrary, importLibrary, MANIFEST } from './transfer.js';
+import { type Kit, type WorkerApi, compile, poolSize, startBareWorker, startWorker } from './workers.js';
 
-/** The file that the native side calls a library's manifest. */
-const MANIFEST = 'library.manifest';
 /** How long another tab may take to let go of the library, as while a page is reloaded. */
 const LOCK_WAIT_MS = 3000;
 
@@ -65,7 +64,7 @@ export class Library {
     const name = options.name ?? 'photos';
     const unlock = await lock(name);
     try {
-      const { index, encoder, kit } = await start(options, (worker, model) => worker.call('openIndex', name, model));
+      const { index, encoder, kit } = await start(options, (worker, model) => worker.call('openIndex', name, model, options.anyModel));
       const place = { name, readOnly: false, photos: undefined, thumbnails: undefined, unlock };
       return new Library(index, encoder, kit, poolSize(options.workers), place);
     } catch (thrown) {
@@ -274,8 +273,41 @@ export class Library {
   }
 
   async info(): Promise<Info> {
-    const [stats, damaged] = await Promise.all([this.index.call('stats'), this.index.call('damaged')]);
-    return { ...stats, damaged, encoder: this.encoder, workers: this.pool.size, readOnly: this.place.readOnly };
+    const { index } = this;
+    const [stats, damaged, foreign] = await Promise.all([index.call('stats'), index.call('damaged'), index.call('isForeign')]);
+    return { ...stats, damaged, foreign, encoder: this.encoder, workers: this.pool.size, readOnly: this.place.readOnly };
+  }
+
+  /**
+   * All that is stored as one file, a tar archive: the library's files as the command line has them below
+   * `library/`, small pictures below `thumbs/`. Photos themselves are not in it.
+   */
+  export(options: TransferOptions = {}): Promise<Blob> {
+    return exportLibrary(this.index, options);
+  }
+
+  /**
+   * Stores an exported library under a name that no library has, and tells its model, with which it can be
+   * opened.
+   *
+   * @throws {PhotorecallError} `damaged` for a file that is not a whole one; `quota` or `indexed_db` when it
+   * cannot be stored: nothing of it stays.
+   */
+  static async import(file: Blob, { name, wasmUrl, workerUrl, ...options }: ImportOptions): Promise<ModelRef> {
+    const where = { ...(wasmUrl && { wasmUrl }), ...(workerUrl && { workerUrl }) };
+    const worker = await startBareWorker(await compile(where), workerUrl);
+    const unlock = await lock(name);
+    try {
+      return await importLibrary(worker, file, name, options);
+    } catch (thrown) {
+      // What a library of this name has had before stays.
+      const error = PhotorecallError.from(thrown);
+      if (error.code !== 'bad_argument') await worker.call('destroy', name).catch(() => undefined);
+      throw error;
+    } finally {
+      worker.end(new PhotorecallError('closed', 'the import is over'));
+      unlock();
+    }
   }
 
   /** Bytes that this site uses and may use, as far as the browser tells. */

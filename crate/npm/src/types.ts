@@ -40,6 +40,8 @@ export interface OpenOptions {
   wasmUrl?: string | URL;
   /** The worker's module, where a bundler cannot find it by itself. */
   workerUrl?: string | URL;
+  /** Opens a library of another model, too: to list, to export, to `reindex` another one from it. */
+  anyModel?: boolean;
   /** How many photos are encoded at once; a choice by cores and memory if left out. */
   workers?: number;
   /** Told while the model and the wasm are fetched. */
@@ -162,6 +164,8 @@ export interface Info extends Stats {
   damaged: Damage[];
   workers: number;
   readOnly: boolean;
+  /** Another model's than the one it was opened with: it can be listed and copied only. */
+  foreign: boolean;
 }
 
 /** A page of photos. */

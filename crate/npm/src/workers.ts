@@ -49,10 +49,16 @@ async function compileAt(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
 }
 
+/** A worker without a model. */
+export async function startBareWorker(wasm: Wasm, workerUrl: Kit['workerUrl']): Promise<Remote<WorkerApi>> {
+  const remote = new Remote<WorkerApi>(newWorker(workerUrl));
+  await remote.call('start', wasm);
+  return remote;
+}
+
 /** A worker with the model's towers asked for. */
 export async function startWorker(kit: Kit, towers: 'image' | 'both'): Promise<Remote<WorkerApi>> {
-  const remote = new Remote<WorkerApi>(newWorker(kit.workerUrl));
-  await remote.call('start', kit.wasm);
+  const remote = await startBareWorker(kit.wasm, kit.workerUrl);
   await remote.call('loadModel', kit.model, towers);
   return remote;
 }

@@ -144,15 +144,35 @@ impl IdbStore {
         finish(transaction).await
     }
 
+    /// The manifest as it is stored; `None` when the database has no library.
+    ///
+    /// # Errors
+    /// [`Error::IndexedDb`] when the database cannot be read.
+    pub async fn manifest(&self) -> Result<Option<Vec<u8>>> {
+        self.value(LIBRARY, MANIFEST).await
+    }
+
+    /// A segment's bytes as they are stored.
+    ///
+    /// # Errors
+    /// [`Error::IndexedDb`] when the database cannot be read.
+    pub async fn segment(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.value(SEGMENTS, name).await
+    }
+
+    async fn value(&self, store: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        let transaction = self
+            .database
+            .transaction(&[store], TransactionMode::ReadOnly)?;
+        get(&transaction.object_store(store)?, key).await
+    }
+
     /// The small JPEG of a photo.
     ///
     /// # Errors
     /// [`Error::IndexedDb`] when the database cannot be read.
     pub async fn thumbnail(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let transaction = self
-            .database
-            .transaction(&[THUMBNAILS], TransactionMode::ReadOnly)?;
-        get(&transaction.object_store(THUMBNAILS)?, path).await
+        self.value(THUMBNAILS, path).await
     }
 }
 

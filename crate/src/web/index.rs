@@ -85,8 +85,8 @@ pub struct Index {
     library: RefCell<Library>,
     /// A path for each digest; kept loosely, so each answer is checked.
     digests: RefCell<HashMap<String, String>>,
-    thumbnails: RefCell<Vec<Thumbnail>>,
-    store: Option<IdbStore>,
+    pub(super) thumbnails: RefCell<Vec<Thumbnail>>,
+    pub(super) store: Option<IdbStore>,
     damaged: Vec<JsDamage>,
 }
 
@@ -141,7 +141,7 @@ impl JsQuery {
 }
 
 impl Index {
-    fn new(opened: Opened, store: Option<IdbStore>) -> Self {
+    pub(super) fn new(opened: Opened, store: Option<IdbStore>) -> Self {
         let digests = opened
             .library
             .photos()

@@ -13,6 +13,7 @@ mod encoder;
 mod index;
 mod query;
 mod self_test;
+mod transfer;
 
 use wasm_bindgen::prelude::*;
 
