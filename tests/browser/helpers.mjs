@@ -143,8 +143,8 @@ export function shown(page) {
 
 /** Searches by words; resolves when the results are there. */
 export async function searchWords(page, words) {
-  await page.getByRole('searchbox').fill(words);
-  await page.getByRole('searchbox').press('Enter');
+  await page.getByRole('combobox').fill(words);
+  await page.getByRole('combobox').press('Enter');
   await page.locator('.summary', { hasText: words }).waitFor();
 }
 

@@ -1,15 +1,18 @@
 /** The page: what is shown when, and what leads where. */
-import { type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
+import { type LabelChange, type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
 import { announce, button, find, h, toast } from './dom.js';
+import { filterRow } from './filters.js';
 import { folders, listFolder, mayRead } from './folders.js';
 import { Grid, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
-import { everything, results } from './lists.js';
+import { everything, type Results, results } from './lists.js';
 import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
+import { Selection } from './selection.js';
 import { Settings } from './settings.js';
 import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
 import { upcoming } from './state.js';
+import { noteRecent, Suggestions } from './suggest.js';
 import { Switching } from './switching.js';
 import { Viewer } from './viewer.js';
 import { welcome } from './welcome.js';
@@ -20,6 +23,8 @@ export class App {
   private readonly input = find<HTMLInputElement>('.search input');
   private readonly chip = find('.chip');
   private readonly viewer: Viewer;
+  private readonly selection: Selection;
+  private readonly suggestions: Suggestions;
   private grid: Grid | undefined;
   private summary = h('div', { className: 'summary' });
   /** A photo from outside the library that is searched by. */
@@ -39,8 +44,18 @@ export class App {
       photoAt: async (at) => (await this.grid?.item(at))?.photo,
       closed: (at) => this.grid?.focus(at),
       similar: (photo) => this.go({ text: '', like: photo.path }),
-      remove: readOnly ? undefined : (photo) => void this.remove(photo),
+      search: (text) => this.search(text),
+      label: readOnly ? undefined : (photo, change) => this.labelOne(photo, change),
+      remove: readOnly ? undefined : (photo) => void this.remove([photo.path], nameOf(photo)),
     });
+    this.selection = new Selection({
+      readOnly,
+      all: () => this.allShown(),
+      label: (paths, change) => this.label(paths, change),
+      remove: (paths) => this.remove(paths, t('count', { count: number(paths.length) })),
+      changed: () => this.grid?.markAll(),
+    });
+    this.suggestions = new Suggestions(this.input, () => this.library.facets(), (text) => this.search(text));
     this.wireSearch();
     if (!readOnly) this.wireMenu();
     const switching = readOnly ? undefined : new Switching({
@@ -70,13 +85,17 @@ export class App {
     this.input.value = route.text;
     this.showChip(route.like);
     if (photos === 0) return this.showEmpty(empty);
-    let source: Source = { ratios: [], items: async () => [] };
+    let source: Source | Results = { ratios: [], items: async () => [] };
+    let problem = t('nothing');
     try {
       source = await this.sourceOf(route);
     } catch (thrown) {
-      toast(PhotorecallError.from(thrown).message);
+      problem = PhotorecallError.from(thrown).message;
     }
-    if (asked === this.asked) this.put(source, this.summaryOf(route, photos, source.ratios.length));
+    const facets = await this.library.facets();
+    if (asked !== this.asked) return;
+    const filters = filterRow(facets, route.text, (text) => this.search(text));
+    this.put(source, this.summaryOf(route, photos, source.ratios.length), filters, problem);
   }
 
   /** Goes on with a change of model; begins one when the page came with another model than last time. */
@@ -96,23 +115,67 @@ export class App {
     await this.show();
   }
 
-  private put(source: Source, summary: string): void {
+  private put(source: Source | Results, summary: string, filters: HTMLElement, problem: string): void {
     const old = this.grid;
     const focus = old?.hasFocus ? old.place : undefined;
-    const grid = new Grid(this.library, source, (at) => void this.open(at));
+    const selected = (path: string): boolean => this.selection.has(path);
+    const grid = new Grid(this.library, source, (at, event) => void this.open(at, event), selected);
     this.grid = grid;
-    this.summary = h('div', { className: 'summary', textContent: summary });
-    const nothing = grid.count === 0 ? [h('p', { className: 'note', textContent: t('nothing') })] : [];
-    this.main.replaceChildren(this.summary, grid.element, ...nothing);
+    this.summary = h('div', { className: 'summary' }, [h('span', { textContent: summary }), ...this.hints(source)]);
+    const nothing = grid.count === 0 ? [h('p', { className: 'note', textContent: problem })] : [];
+    if (grid.count > 0) this.summary.append(button(t('select'), 'plain select', () => this.selection.begin()));
+    this.main.replaceChildren(filters, this.summary, grid.element, ...nothing);
     old?.destroy();
     grid.measure();
     if (focus !== undefined) grid.focus(focus);
-    announce(`${summary}: ${number(grid.count)}`);
+    announce(grid.count === 0 ? problem : `${summary}: ${number(grid.count)}`);
   }
 
-  private async open(at: number): Promise<void> {
+  /** What is to be said of results: that perhaps nothing fits, that a date may have been meant. */
+  private hints(source: Source | Results): HTMLElement[] {
+    if (!('suggestion' in source)) return [];
+    const { likely, suggestion } = source;
+    const hints = [];
+    if (!likely && source.ratios.length > 0) hints.push(h('span', { className: 'small', textContent: t('unlikely') }));
+    if (suggestion) {
+      const { said, query } = suggestion;
+      hints.push(Object.assign(button(t('dateMeant', { said }), 'filter', () => this.search(query)), { title: query }));
+    }
+    return hints;
+  }
+
+  private async open(at: number, event: MouseEvent): Promise<void> {
     const item = await this.grid?.item(at);
-    if (item) this.viewer.show(item.photo, at);
+    if (!item) return;
+    if (event.shiftKey && this.selection.active) await this.selection.extend(at);
+    else if (this.selection.active || event.ctrlKey || event.metaKey) this.selection.toggle(item.photo, at);
+    else this.viewer.show(item.photo, at);
+  }
+
+  /** All photos that the grid has, in order. */
+  private async allShown(): Promise<Photo[]> {
+    const items = (await this.grid?.all()) ?? [];
+    return items.map(({ photo }) => photo);
+  }
+
+  private async label(paths: string[], change: LabelChange): Promise<void> {
+    try {
+      const count = await this.library.label(paths, change);
+      toast(t('labelled', { count: number(count) }));
+      await this.show();
+    } catch (thrown) {
+      toast(PhotorecallError.from(thrown).message);
+    }
+  }
+
+  private async labelOne(photo: Photo, change: LabelChange): Promise<Photo> {
+    try {
+      await this.library.label([photo.path], change);
+    } catch (thrown) {
+      toast(PhotorecallError.from(thrown).message);
+    }
+    await this.show();
+    return (await this.library.photo(photo.path)) ?? photo;
   }
 
   private showEmpty(first: boolean): void {
@@ -129,14 +192,22 @@ export class App {
     return t('count', { count: number(photos) });
   }
 
-  private sourceOf({ text, like }: Route): Promise<Source> {
+  private sourceOf({ text, like }: Route): Promise<Source | Results> {
     const image = this.example;
     if (!text && !like && !image) return everything(this.library);
     return results(this.library, { ...(text && { text }), ...(like && { like }), ...(image && { image }) });
   }
 
+  /** Searches by words, beside the photo that is searched by. */
+  private search(text: string): void {
+    noteRecent(text);
+    this.go({ text, like: '' });
+  }
+
   private go(route: Route): void {
     if (route.like) this.example = undefined;
+    this.selection.end();
+    this.suggestions.close();
     writeRoute(route, this.example && this.examples.indexOf(this.example));
     scrollTo(0, 0);
     void this.show();
@@ -169,19 +240,20 @@ export class App {
     const { text, like } = readRoute();
     const searching = Boolean(text || like || this.example);
     const busy = this.input === document.activeElement && this.input.value !== text;
-    if (this.grid && (searching || busy || scrollY > 200)) return;
+    if (this.grid && (searching || busy || this.selection.active || scrollY > 200)) return;
     await this.show();
   }
 
-  private async remove(photo: Photo): Promise<void> {
+  /** Takes photos out; `name` says which. */
+  private async remove(paths: string[], name: string): Promise<void> {
     try {
-      const removed = await this.library.remove([photo.path]);
+      const removed = await this.library.remove(paths);
       await this.show();
       const undo = async (): Promise<void> => {
         await removed.undo();
         await this.show();
       };
-      toast(t('removed', { name: nameOf(photo) }), { label: t('undo'), run: () => void undo() }, 15_000);
+      toast(t('removed', { name }), { label: t('undo'), run: () => void undo() }, 15_000);
     } catch (thrown) {
       toast(PhotorecallError.from(thrown).message);
     }
@@ -196,7 +268,7 @@ export class App {
     byPhoto.onclick = () => chooseExample(this.searchByPhoto);
     this.form.onsubmit = (event) => {
       event.preventDefault();
-      this.go({ text: this.input.value.trim(), like: '' });
+      this.search(this.input.value.trim());
     };
     // The cross of a search field empties it: back to all photos.
     this.input.addEventListener('search', () => this.input.value === '' && this.go({ text: '', like: readRoute().like }));

@@ -56,7 +56,8 @@ export class Grid {
   constructor(
     library: Library,
     private readonly source: Source,
-    private readonly onOpen: (at: number) => void,
+    private readonly onOpen: (at: number, event: MouseEvent) => void,
+    private readonly isSelected: (path: string) => boolean,
   ) {
     this.thumbnails = new Thumbnails(library);
     this.layout = new Layout([], { width: 1, row: 1, gap: 0 });
@@ -74,6 +75,13 @@ export class Grid {
   async item(at: number): Promise<Item | undefined> {
     if (at < 0 || at >= this.count) return undefined;
     return this.items.get(at) ?? (await this.page(at))[at % PAGE];
+  }
+
+  /** All items, in order. */
+  async all(): Promise<Item[]> {
+    const pages = [];
+    for (let at = 0; at < this.count; at += PAGE) pages.push(await this.page(at));
+    return pages.flat();
   }
 
   /** Whether the focus is on one of the tiles. */
@@ -167,7 +175,7 @@ export class Grid {
 
   private make(at: number): Tile {
     const image = h('img', { alt: '', draggable: false });
-    const open = h('button', { type: 'button', onclick: () => this.onOpen(at) }, [image]);
+    const open = h('button', { type: 'button', onclick: (event) => this.onOpen(at, event) }, [image]);
     const element = h('li', { className: 'tile' }, [open]);
     element.setAttribute('aria-setsize', String(this.count));
     element.setAttribute('aria-posinset', String(at + 1));
@@ -197,7 +205,22 @@ export class Grid {
       element.append(h('span', { className: 'score', role: 'note', textContent: `${percent} %`, ariaLabel: t('score', { score: percent }) }));
       element.dataset['score'] = String(score);
     }
+    if (photo.favourite) element.append(h('span', { className: 'heart', role: 'img', ariaLabel: t('favourite'), textContent: '♥' }));
+    this.mark(tile);
     this.thumbnails.want(image, photo.path);
+  }
+
+  /** Shows whether a photo is selected. */
+  private mark({ button, element, path }: Tile): void {
+    const selected = path !== undefined && this.isSelected(path);
+    element.classList.toggle('selected', selected);
+    if (selected || document.body.classList.contains('selecting')) button.ariaPressed = String(selected);
+    else button.removeAttribute('aria-pressed');
+  }
+
+  /** The selection has changed. */
+  markAll(): void {
+    for (const tile of this.tiles.values()) this.mark(tile);
   }
 
   private drop(at: number): void {

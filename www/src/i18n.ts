@@ -3,6 +3,8 @@ import { english, type Words } from './words/en.js';
 import { korean } from './words/ko.js';
 
 export const language = navigator.language.startsWith('ko') ? 'ko' : 'en';
+/** The reader's way to write dates and numbers, in the page's language. */
+export const locale = navigator.language.startsWith(language) ? navigator.language : language;
 const words: Words = language === 'ko' ? korean : english;
 
 /** The words for a key. */
@@ -12,7 +14,13 @@ export function t(key: keyof Words, values: Record<string, string | number> = {}
 
 /** A number as the reader writes it. */
 export function number(n: number, digits = 0): string {
-  return n.toLocaleString(language, { maximumFractionDigits: digits });
+  return n.toLocaleString(locale, { maximumFractionDigits: digits });
+}
+
+/** A count of bytes, roughly. */
+export function size(bytes: number): string {
+  const [unit, name] = bytes < 1e6 ? [1e3, 'kB'] : bytes < 1e9 ? [1e6, 'MB'] : [1e9, 'GB'];
+  return `${number(bytes / unit, 1)} ${name}`;
 }
 
 /** A length of time, roughly. */

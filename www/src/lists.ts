@@ -1,5 +1,5 @@
 /** What the grid shows: all photos, or what was found. */
-import type { Found, Library, Search } from 'photorecall';
+import type { DateSuggestion, Library, Page, Search } from 'photorecall';
 import type { Item, Source } from './grid.js';
 
 /** Results that are asked for at once. */
@@ -16,17 +16,31 @@ export async function everything(library: Library): Promise<Source> {
   };
 }
 
+/** What was found, and what is to be said of it. */
+export interface Results extends Source {
+  /** How many photos the filters let through. */
+  total: number;
+  /** False when the best one does not stand out: perhaps nothing fits. */
+  likely: boolean;
+  suggestion: DateSuggestion | undefined;
+}
+
 /** What a search finds, best first; it goes on as far as there are photos. */
-export async function results(library: Library, query: Search): Promise<Source> {
-  const found: Found[] = [];
+export async function results(library: Library, query: Search): Promise<Results> {
+  const found: Item[] = [];
   const ratios: number[] = [];
-  const more = async (): Promise<boolean> => {
-    const next = await library.search({ ...query, offset: found.length, k: RESULTS });
-    found.push(...next);
-    ratios.push(...next.map(({ photo }) => photo.width / photo.height));
-    return next.length === RESULTS;
+  // Where only filters are asked for, no photo is nearer than another.
+  const scored = Boolean(query.image || query.like) || (await library.parse(query.text ?? '')).parts.length > 0;
+  let after: string | undefined;
+  const page = async (): Promise<Page> => {
+    const page = await library.page({ ...query, k: RESULTS, ...(after !== undefined && { after }) });
+    after = page.next;
+    found.push(...page.found.map(({ photo, score }) => ({ photo, score: scored ? score : undefined })));
+    ratios.push(...page.found.map(({ photo }) => photo.width / photo.height));
+    return page;
   };
-  const first = await more();
+  const { total, likely = true, suggestion } = await page();
   const items = async (offset: number, k: number): Promise<Item[]> => found.slice(offset, offset + k);
-  return first ? { ratios, items, more } : { ratios, items };
+  const more = async (): Promise<boolean> => after !== undefined && (await page()).found.length > 0;
+  return { ratios, items, more, total, likely, suggestion };
 }

@@ -2,8 +2,9 @@
 import { Library, type LoadProgress, type ModelRef, PhotorecallError, sha256 } from 'photorecall';
 import { openingWith, siteModels, withStore } from './catalogue.js';
 import { button, h } from './dom.js';
+import { save } from './exporting.js';
 import { forgetFolders } from './folders.js';
-import { number, t } from './i18n.js';
+import { number, size, t } from './i18n.js';
 import { said } from './said.js';
 import { arrive, forgetPlaces } from './state.js';
 
@@ -58,11 +59,7 @@ export class StorageSection {
   private async export(): Promise<void> {
     await this.busy(async (onProgress) => {
       const file = await this.page.library().export({ onProgress });
-      const day = new Date().toISOString().slice(0, 10);
-      const link = h('a', { href: URL.createObjectURL(file), download: `photorecall-${day}.tar` });
-      link.click();
-      // The browser has taken hold of it by then.
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      save(`photorecall-${new Date().toISOString().slice(0, 10)}.tar`, file);
     });
   }
 
@@ -166,8 +163,4 @@ function deleteDatabase(name: string): Promise<void> {
     // Another tab holds it: it goes when that is closed.
     request.onblocked = () => resolve();
   });
-}
-
-function size(bytes: number): string {
-  return bytes < 1e9 ? `${number(bytes / 1e6, 1)} MB` : `${number(bytes / 1e9, 1)} GB`;
 }

@@ -1,9 +1,10 @@
 /** One photo, as large as the window. Arrows go through the grid, Escape closes. */
-import type { Library, Photo } from 'photorecall';
+import type { LabelChange, Library, Photo } from 'photorecall';
 import { button, h } from './dom.js';
 import { original } from './folders.js';
+import { factsOf } from './facts.js';
 import { nameOf } from './grid.js';
-import { language, number, t } from './i18n.js';
+import { t } from './i18n.js';
 
 /** What the viewer asks of the page. */
 export interface ViewerActions {
@@ -12,6 +13,10 @@ export interface ViewerActions {
   similar(photo: Photo): void;
   /** The viewer was closed; this place was shown last. */
   closed(at: number): void;
+  /** Shows what a query finds. */
+  search(query: string): void;
+  /** Changes a photo's labels and gives it as it is then; undefined where that cannot be. */
+  label: ((photo: Photo, change: LabelChange) => Promise<Photo>) | undefined;
   /** Undefined where photos cannot be removed. */
   remove: ((photo: Photo) => void) | undefined;
 }
@@ -20,7 +25,11 @@ export class Viewer {
   private readonly dialog = h('dialog', { className: 'viewer' });
   private readonly image = h('img', { alt: '' });
   private readonly name = h('h2', { className: 'name' });
-  private readonly facts = h('footer');
+  private readonly stage = h('div', { className: 'stage' }, [this.image]);
+  private readonly heart = button('♡', 'heart-button', () => void this.like());
+  private readonly about = button('ⓘ', '', () => this.toggleFacts());
+  private readonly note = h('footer', { hidden: true, textContent: t('smallOnly') });
+  private showsFacts = matchMedia('(min-width: 900px)').matches;
   private photo: Photo | undefined;
   /** Its place in the grid. */
   private at = 0;
@@ -31,14 +40,20 @@ export class Viewer {
   ) {
     const header = h('header', {}, [
       this.name,
+      ...(actions.label ? [this.heart] : []),
+      this.about,
       button(t('similar'), '', () => this.leave(actions.similar)),
       ...(actions.remove ? [button(t('remove'), '', () => this.leave(actions.remove))] : []),
       this.icon('‹', t('previous'), () => void this.step(-1)),
       this.icon('›', t('next'), () => void this.step(1)),
       this.icon('✕', t('close'), () => this.dialog.close()),
     ]);
-    this.dialog.append(header, h('div', { className: 'stage' }, [this.image]), this.facts);
-    this.dialog.addEventListener('keydown', ({ key }) => {
+    this.about.ariaLabel = this.about.title = t('facts');
+    this.dialog.append(header, this.stage, this.note);
+    this.dialog.addEventListener('keydown', ({ key, target }) => {
+      if (target instanceof HTMLInputElement) return;
+      if (key === 'f' && actions.label) void this.like();
+      if (key === 'i') this.toggleFacts();
       if (key === 'ArrowLeft') void this.step(-1);
       if (key === 'ArrowRight') void this.step(1);
     });
@@ -58,9 +73,46 @@ export class Viewer {
     this.name.textContent = nameOf(photo);
     this.image.alt = nameOf(photo);
     this.dialog.setAttribute('aria-label', nameOf(photo));
-    this.facts.replaceChildren(...factsOf(photo).map((fact) => h('span', { textContent: fact })));
+    this.note.hidden = true;
+    this.refresh();
     if (!this.dialog.open) this.dialog.showModal();
     void this.load(photo);
+  }
+
+  /** Shows what is known of the photo, and whether it is a favourite. */
+  private refresh(): void {
+    const { photo, actions } = this;
+    if (!photo) return;
+    const liked = photo.favourite ?? false;
+    this.heart.textContent = liked ? '♥' : '♡';
+    this.heart.ariaPressed = String(liked);
+    this.heart.ariaLabel = this.heart.title = t('favourite');
+    this.about.ariaPressed = String(this.showsFacts);
+    this.dialog.querySelector('.facts')?.remove();
+    this.dialog.classList.toggle('with-facts', this.showsFacts);
+    if (!this.showsFacts) return;
+    const search = (query: string): void => this.leave(() => actions.search(query));
+    const label = actions.label && ((change: LabelChange) => this.label(change));
+    this.stage.after(factsOf(photo, label, search));
+  }
+
+  private async label(change: LabelChange): Promise<void> {
+    const { photo, actions } = this;
+    if (!photo || !actions.label) return;
+    const changed = await actions.label(photo, change);
+    if (this.photo !== photo) return;
+    this.photo = changed;
+    this.refresh();
+    if (change.favourite === undefined) this.dialog.querySelector<HTMLInputElement>('.facts input')?.focus();
+  }
+
+  private like(): Promise<void> {
+    return this.label({ favourite: !this.photo?.favourite });
+  }
+
+  private toggleFacts(): void {
+    this.showsFacts = !this.showsFacts;
+    this.refresh();
   }
 
   /** The photo's own file where it can be had, the small picture until then or otherwise. */
@@ -72,7 +124,7 @@ export class Viewer {
     const blob = file ?? small;
     if (url !== undefined) this.image.src = url;
     else if (blob) this.image.src = URL.createObjectURL(blob);
-    if (small) this.facts.append(h('span', { textContent: t('smallOnly') }));
+    this.note.hidden = small === undefined;
   }
 
   private async step(by: number): Promise<void> {
@@ -94,11 +146,4 @@ export class Viewer {
   private icon(sign: string, label: string, onclick: () => void): HTMLButtonElement {
     return h('button', { type: 'button', textContent: sign, ariaLabel: label, title: label, onclick });
   }
-}
-
-function factsOf(photo: Photo): string[] {
-  const taken = photo.taken === undefined ? [] : [new Date(photo.taken).toLocaleString(language)];
-  const camera = photo.camera === undefined ? [] : [photo.camera];
-  const place = photo.gps === undefined ? [] : [photo.gps.map((degrees) => `${number(degrees, 4)}°`).join(', ')];
-  return [photo.path, `${photo.width} × ${photo.height}`, ...taken, ...camera, ...place];
 }

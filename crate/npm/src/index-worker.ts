@@ -14,7 +14,8 @@ import type {
   Photo,
   Stats,
 } from './photorecall.js';
-import type { Listed } from './types.js';
+import { facetsOf, timeOf } from './facets.js';
+import type { Facets, Listed } from './types.js';
 
 let index: Index | undefined;
 
@@ -36,15 +37,11 @@ let foreign: PhotorecallError | undefined;
 
 /** The newest first; made again after a change. */
 let newest: Photo[] | undefined;
+let facets: Facets | undefined;
 
 function opened(): Index {
   if (!index) throw new PhotorecallError('closed', 'the library is closed');
   return index;
-}
-
-/** The time that a list is sorted by: when it was taken, else when the file was changed. */
-function timeOf(photo: Photo): string {
-  return photo.taken ?? new Date(photo.modifiedMs).toISOString();
 }
 
 function byTime(): Photo[] {
@@ -58,14 +55,14 @@ function byTime(): Photo[] {
 
 /** Runs a change of the library. */
 function change<T>(act: (index: Index) => T): T {
-  newest = undefined;
+  newest = facets = undefined;
   return act(opened());
 }
 
 export const indexHandlers = {
   /** With `anyModel`, a library of another model is opened too, to list and to copy. */
   async openIndex(name: string, model: ModelRef, anyModel = false): Promise<void> {
-    foreign = newest = undefined;
+    foreign = newest = facets = undefined;
     index = (anyModel && (await wasm().Index.openStored(name))) || (await wasm().Index.open(name, model));
     try {
       index.requireModel(model);
@@ -86,7 +83,7 @@ export const indexHandlers = {
   openBytes(manifest: Uint8Array, segments: Map<string, Uint8Array>, model: ModelRef): void {
     index = wasm().Index.fromBytes(manifest, segments);
     index.requireModel(model);
-    newest = undefined;
+    newest = facets = undefined;
   },
 
   put(photo: Photo, embedding: Float32Array, thumbnail?: Uint8Array): void {
@@ -177,6 +174,11 @@ export const indexHandlers = {
     return Float32Array.from(byTime(), ({ width, height }) => width / height);
   },
 
+  facets(): Facets {
+    facets ??= facetsOf(byTime());
+    return facets;
+  },
+
   pathsBelow(folder: string): string[] {
     const prefix = folder === '' ? '' : `${folder}/`;
     return byTime().flatMap(({ path }) => (path.startsWith(prefix) ? [path] : []));
@@ -240,7 +242,7 @@ export const indexHandlers = {
   async importFiles(name: string, manifest: Uint8Array, segments: Map<string, Uint8Array>): Promise<ModelRef> {
     await wasm().Index.importFiles(name, manifest, segments);
     index = await wasm().Index.openStored(name);
-    newest = undefined;
+    newest = facets = undefined;
     return opened().stats().model;
   },
 

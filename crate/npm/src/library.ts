@@ -3,13 +3,14 @@ import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
 import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
-import type { Damage, Duplicates, EncoderInfo, LabelChange, ModelRef, Photo } from './photorecall.js';
+import type { Damage, Duplicates, EncoderInfo, LabelChange, ModelRef, ParsedQuery, Photo } from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
 import type {
   AddOptions,
   AddProgress,
+  Facets,
   Info,
   JobOptions,
   Listed,
@@ -163,6 +164,11 @@ export class Library {
     return { ...page, ...(suggestion && { suggestion }) };
   }
 
+  /** A query in text, taken apart: its words with their weights, and whether it filters. */
+  parse(text: string): Promise<ParsedQuery> {
+    return this.index.call('parseQuery', text);
+  }
+
   /** Photos like the one of this path or like all of these, without themselves. */
   similar(path: string | string[], page: Omit<Search, 'text' | 'image' | 'like'> = {}): Promise<Results> {
     return this.search({ ...page, like: path });
@@ -204,6 +210,11 @@ export class Library {
   /** Each photo's width by its height, in the order of `list`: enough to lay all of them out. */
   shapes(): Promise<Float32Array> {
     return this.index.call('shapes');
+  }
+
+  /** What the library can be filtered by: years, albums, tags, cameras. */
+  facets(): Promise<Facets> {
+    return this.index.call('facets');
   }
 
   /** What is known of the photo of this path. */

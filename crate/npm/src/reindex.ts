@@ -1,7 +1,7 @@
 /** Filling a library from another one: the same photos in another model's space. */
 import type { IndexClient } from './index-client.js';
 import { Job, type Outcome } from './job.js';
-import type { Photo } from './photorecall.js';
+import type { LabelChange, Photo } from './photorecall.js';
 import type { Pool } from './pool.js';
 import type { AddProgress, ReindexOptions } from './types.js';
 
@@ -12,6 +12,9 @@ export interface Donor {
 
 /** One call of `Library.reindex`. */
 export class ReindexJob extends Job<Photo> {
+  /** What is here already, by path. */
+  private readonly here = new Map<string, Photo>();
+
   constructor(
     index: IndexClient,
     pool: Pool,
@@ -24,7 +27,9 @@ export class ReindexJob extends Job<Photo> {
 
   /** Photos that the other library has no more are not wanted here either. */
   protected override async begin(queue: readonly Photo[]): Promise<void> {
-    const gone = new Set(await this.index.call('pathsBelow', ''));
+    const { photos: here } = await this.index.call('list', Infinity, 0);
+    for (const photo of here) this.here.set(photo.path, photo);
+    const gone = new Set(this.here.keys());
     for (const { path } of queue) gone.delete(path);
     if (gone.size === 0) return;
     const { photos, stash } = await this.index.call('remove', [...gone]);
@@ -33,7 +38,12 @@ export class ReindexJob extends Job<Photo> {
   }
 
   protected override async one(photo: Photo): Promise<Outcome> {
-    if ((await this.index.call('photo', photo.path))?.digest === photo.digest) return 'unchanged';
+    const here = this.here.get(photo.path);
+    if (here?.digest === photo.digest) {
+      const change = changeBetween(here, photo);
+      if (change) await this.index.call('label', [photo.path], change);
+      return 'unchanged';
+    }
     const thumbnail = await this.donor.thumbnail(photo.path);
     const encoded = await this.encode(photo, thumbnail);
     const small = thumbnail ? new Uint8Array(await thumbnail.arrayBuffer()) : encoded.thumbnail;
@@ -52,4 +62,18 @@ export class ReindexJob extends Job<Photo> {
     if (!encoded) throw new Error('the photo was not encoded');
     return encoded;
   }
+}
+
+/** What makes one photo's labels the other one's; undefined where they are. */
+function changeBetween(here: Photo, there: Photo): LabelChange | undefined {
+  const without = (all: string[] = [], others: string[] = []): string[] => all.filter((word) => !others.includes(word));
+  const favourite = there.favourite ?? false;
+  const words = {
+    addAlbums: without(there.albums, here.albums),
+    removeAlbums: without(here.albums, there.albums),
+    addTags: without(there.tags, here.tags),
+    removeTags: without(here.tags, there.tags),
+  };
+  const same = favourite === (here.favourite ?? false) && Object.values(words).every((list) => list.length === 0);
+  return same ? undefined : { favourite, ...words };
 }

@@ -9,6 +9,7 @@ export type {
   Found,
   LabelChange,
   ModelRef,
+  ParsedQuery,
   Photo,
   SelfTest,
   Stats,
@@ -166,6 +167,18 @@ export interface Info extends Stats {
   readOnly: boolean;
   /** Another model's than the one it was opened with: it can be listed and copied only. */
   foreign: boolean;
+}
+
+/** What a library can be filtered by: words with how many photos have them, the most frequent first. */
+export interface Facets {
+  favourites: number;
+  /** Photos that tell where they were taken. */
+  places: number;
+  /** The latest first. */
+  years: [string, number][];
+  albums: [string, number][];
+  tags: [string, number][];
+  cameras: [string, number][];
 }
 
 /** A page of photos. */
