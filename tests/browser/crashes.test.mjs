@@ -67,7 +67,7 @@ test('the index comes back after a crash, and a search is answered all the same'
   });
   assert.equal(ready, 6);
   for (const how of ['trap', 'throw']) {
-    plan.search = [how];
+    plan.page = [how];
     const found = await page.evaluate(() => window.library.search({ text: 'something red' }));
     assert.equal(found.length, 6, how);
   }
@@ -80,9 +80,9 @@ test('the index comes back after a crash, and a search is answered all the same'
 });
 
 test('a call that crashes twice is told, and the library works on', async () => {
-  plan.search = ['trap', 'trap'];
+  plan.page = ['trap', 'trap'];
   const said = await page.evaluate(() => window.told(window.library.search({ text: 'fatal' })));
-  assert.match(said, /^crashed: the index's worker crashed twice at search: unreachable\. What was stored is safe\.$/);
+  assert.match(said, /^crashed: the index's worker crashed twice at page: unreachable\. What was stored is safe\.$/);
   const found = await page.evaluate(() => window.library.search({ text: 'something blue' }));
   assert.equal(found.length, 6);
 });

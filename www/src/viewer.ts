@@ -27,7 +27,7 @@ export class Viewer {
   private readonly name = h('h2', { className: 'name' });
   private readonly stage = h('div', { className: 'stage' }, [this.image]);
   private readonly heart = button('♡', 'heart-button', () => void this.like());
-  private readonly about = button('ⓘ', '', () => this.toggleFacts());
+  private readonly about = button('i', 'about', () => this.toggleFacts());
   private readonly note = h('footer', { hidden: true, textContent: t('smallOnly') });
   private showsFacts = matchMedia('(min-width: 900px)').matches;
   private photo: Photo | undefined;
