@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{album, paths, tools, web};
+use crate::{album, package, paths, tools, web};
 
 /// Sets up and runs: format, lints, unit and integration tests, then the browser's.
 pub fn test() -> Result<()> {
@@ -23,6 +23,7 @@ pub fn test() -> Result<()> {
         tools::run(tools::cargo().args(["test", "--release", "--package", package]))?;
     }
     web::build(false)?;
+    let packed = package::pack()?;
     let chromium = tools::chromium()?;
     let album = album::fetch()?;
     let mut scripts: Vec<_> = std::fs::read_dir(paths::root().join("tests/browser"))
@@ -39,6 +40,7 @@ pub fn test() -> Result<()> {
             .env("CHROMIUM", chromium)
             .env("PHOTORECALL_SITE", paths::site())
             .env("PHOTORECALL_BIN", paths::photorecall())
+            .env("PHOTORECALL_PACKAGE", packed)
             .env("PHOTORECALL_ALBUM", album),
     )
 }

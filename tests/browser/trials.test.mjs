@@ -1,0 +1,198 @@
+// The package as a stranger takes it: the .tgz installed into fresh projects, built by their tools, run in
+// Chromium; read by TypeScript; and used by a program on Node.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { drawPhotos, launch, serveSite, site, visitor } from './helpers.mjs';
+
+const run = promisify(execFile);
+const binary = process.env.PHOTORECALL_BIN;
+const packed = process.env.PHOTORECALL_PACKAGE;
+const skip = packed ? false : 'PHOTORECALL_PACKAGE does not name the packed package: cargo xtask package';
+if (skip) console.log(`NOT RUN: ${skip}`);
+
+const npm = join(dirname(fileURLToPath(import.meta.url)), '../../crate/npm');
+const VITE = 'vite@8.3.8';
+const WEBPACK = ['webpack@5.112.2', 'webpack-cli@7.3.1'];
+const ESBUILD = 'esbuild@0.28.2';
+
+/** What a person would write first. */
+const APP = `
+import { Library } from 'photorecall';
+
+const draw = async (colour) => {
+  const canvas = new OffscreenCanvas(160, 120);
+  const pen = canvas.getContext('2d');
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 160, 120);
+  return new File([await canvas.convertToBlob()], colour + '.png');
+};
+const library = await Library.open({ modelUrl: '/models/photorecall-s/', workers: 1 });
+const progress = await library.add(await Promise.all(['red', 'green', 'blue'].map(draw)));
+const found = await library.search({ text: 'something red', k: 3 });
+const { encoder } = await library.info();
+window.result = { added: progress.added, found: found.map(({ photo }) => photo.path).sort(), kernels: encoder.kernels };
+`;
+const PAGE = (script) => `<!doctype html><meta charset="utf-8"><title>trial</title>${script}`;
+
+let browser, work;
+
+before(async () => {
+  if (skip) return;
+  browser = await launch();
+  work = mkdtempSync(join(tmpdir(), 'photorecall-trials-'));
+});
+after(async () => {
+  await browser?.close();
+  if (work) rmSync(work, { recursive: true, force: true });
+});
+
+/** A fresh project with these packages beside ours, and these files. */
+async function project(name, packages, files) {
+  const folder = join(work, name);
+  for (const [path, text] of Object.entries({ 'package.json': '{ "type": "module", "private": true }', ...files })) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefer-offline', '--loglevel=error'];
+  await run('npm', ['install', ...quiet, packed, ...packages], { cwd: folder });
+  return folder;
+}
+
+/** Runs a tool of the project. */
+function tool(folder, name, ...args) {
+  return run(join(folder, 'node_modules/.bin', name), args, { cwd: folder });
+}
+
+/** Opens the built page; it has to find what it has added. */
+async function works(folder) {
+  if (!existsSync(join(folder, 'models'))) symlinkSync(join(site, 'models'), join(folder, 'models'));
+  const host = await serveSite(folder);
+  const guest = await visitor(browser, host.url);
+  const result = await guest.page
+    .waitForFunction(() => window.result, undefined, { timeout: 60_000 })
+    .then((handle) => handle.jsonValue(), (error) => assert.fail(`${error.message}\n${guest.errors.join('\n')}`));
+  await guest.context.close();
+  host.close();
+  assert.deepEqual(result, { added: 3, found: ['blue.png', 'green.png', 'red.png'], kernels: result.kernels });
+  assert.match(result.kernels, /simd/);
+  assert.deepEqual(guest.strangers, []);
+}
+
+test('without a bundler: <script type=module> and an import map', { skip }, async () => {
+  const map = { imports: { photorecall: '/node_modules/photorecall/dist/index.js' } };
+  const page = PAGE(`<script type="importmap">${JSON.stringify(map)}</script><script type="module" src="app.js"></script>`);
+  await works(await project('plain', [], { 'app.js': APP, 'index.html': page }));
+});
+
+test('Vite', { skip }, async () => {
+  const folder = await project('vite', [VITE], {
+    'app.js': APP,
+    'index.html': PAGE('<script type="module" src="/app.js"></script>'),
+    'vite.config.js': "export default { worker: { format: 'es' }, build: { target: 'es2022' } };",
+  });
+  await tool(folder, 'vite', 'build', '--logLevel', 'warn');
+  await works(join(folder, 'dist'));
+});
+
+test('webpack', { skip }, async () => {
+  const folder = await project('webpack', WEBPACK, {
+    'app.js': APP,
+    'webpack.config.js': "export default { mode: 'production', entry: './app.js', performance: false };",
+  });
+  await tool(folder, 'webpack');
+  writeFileSync(join(folder, 'dist/index.html'), PAGE('<script src="main.js"></script>'));
+  await works(join(folder, 'dist'));
+});
+
+test('esbuild', { skip }, async () => {
+  const folder = await project('esbuild', [ESBUILD], { 'app.js': APP });
+  const ours = join(folder, 'node_modules/photorecall/dist');
+  await tool(folder, 'esbuild', 'app.js', 'worker=photorecall/worker', '--bundle', '--format=esm', '--splitting', '--minify', '--outdir=out');
+  for (const name of ['photorecall_bg.wasm', 'relaxed/photorecall_bg.wasm']) cpSync(join(ours, name), join(folder, 'out', name));
+  writeFileSync(join(folder, 'out/index.html'), PAGE('<script type="module" src="app.js"></script>'));
+  await works(join(folder, 'out'));
+});
+
+test('TypeScript reads the types, the strict way and the libraries too', { skip }, async () => {
+  const compilerOptions = {
+    ...{ noEmit: true, strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+    ...{ target: 'es2022', module: 'esnext', moduleResolution: 'bundler', types: [] },
+    lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable'],
+  };
+  const folder = await project('types', [], {
+    'tsconfig.json': JSON.stringify({ compilerOptions, files: ['app.ts'] }),
+    'app.ts': `
+import { Library, type Found, ModelStore, PhotorecallError, parseManifest } from 'photorecall';
+import init, { Index } from 'photorecall/wasm';
+export async function first(files: File[]): Promise<Found | undefined> {
+  const library = await Library.open({ modelUrl: '/models/photorecall-s/' });
+  for await (const { done, total } of library.add(files, { signal: AbortSignal.timeout(1000) })) console.log(done, total);
+  try {
+    return (await library.search({ text: 'x', filter: 'is:favourite' }))[0];
+  } catch (error) {
+    if (error instanceof PhotorecallError) console.log(error.code);
+  }
+  const store = await ModelStore.open();
+  await store.fetch(parseManifest(new Uint8Array(), 'x'), { hub: 'https://example.org' });
+  await init();
+  // @ts-expect-error: a wrong type is found
+  await library.search({ k: 'many' });
+  return Index.fromBytes(new Uint8Array(), new Map()).page({ k: 1 }).found[0];
+}`,
+  });
+  await run(process.execPath, [join(npm, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch(({ stdout }) => assert.fail(stdout));
+});
+
+test('a program on Node opens a library and searches it', { skip: skip || (!binary && 'PHOTORECALL_BIN does not name the command line') }, async () => {
+  const host = await serveSite();
+  const guest = await visitor(browser, host.url);
+  const photos = join(work, 'photos');
+  mkdirSync(photos);
+  for (const { name, buffer } of await drawPhotos(guest.page, 12)) writeFileSync(join(photos, name), buffer);
+  await guest.context.close();
+  host.close();
+  const library = join(work, 'library');
+  await run(binary, ['index', photos, '--library', library]);
+  const folder = await project('node', [], {
+    'search.js': `
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import init, { Encoder, Index } from 'photorecall/wasm';
+
+const [library, model, words] = process.argv.slice(2);
+const file = (folder, name) => new Uint8Array(readFileSync(join(folder, name)));
+await init({ module_or_path: readFileSync(fileURLToPath(import.meta.resolve('photorecall/photorecall_bg.wasm'))) });
+
+const manifest = file(library, 'library.manifest');
+const segments = Index.segmentNames(manifest).map((name) => [name, file(library, name)]);
+const index = Index.fromBytes(manifest, new Map(segments));
+const about = file(model, 'manifest.json');
+const files = Object.keys(JSON.parse(new TextDecoder().decode(about)).files).map((name) => [name, file(model, name)]);
+const encoder = new Encoder(about, new Map(files), 'both');
+index.requireModel(encoder.info().model);
+const { found } = index.page({ embedding: encoder.embedText(words), k: 5 });
+console.log(JSON.stringify(found.map(({ photo }) => photo.path)));
+`,
+  });
+  const words = 'a red circle';
+  const { stdout } = await run(process.execPath, ['search.js', library, join(site, 'models/photorecall-s'), words], { cwd: folder });
+  const native = await run(binary, ['search', '--library', library, '-k', '5', '--json', words]);
+  assert.deepEqual(JSON.parse(stdout), JSON.parse(native.stdout).map(({ path }) => path));
+});
+
+test('the package has what it says and nothing else', { skip }, async () => {
+  const folder = join(work, 'plain/node_modules/photorecall');
+  const names = readdirSync(folder, { recursive: true }).map(String);
+  const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  for (const entry of Object.values(exports)) {
+    for (const path of typeof entry === 'string' ? [entry] : Object.values(entry)) assert.ok(names.includes(path.slice(2)), path);
+  }
+  assert.deepEqual(names.filter((name) => /node_modules|tsconfig|\.ts$/.test(name) && !name.endsWith('.d.ts')), []);
+});
