@@ -7,6 +7,7 @@
 //! A container is validated whole when it is opened: magic, version, lengths, order, every checksum,
 //! and that every byte between sections is zero. So a flipped bit anywhere is found.
 
+mod compact;
 mod read;
 mod section;
 mod segment;
@@ -14,15 +15,16 @@ mod write;
 
 pub use read::Container;
 pub use section::{
-    bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u64, f16_of, f32_of, i8_of, u64_of,
+    bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
+    u32_of, u64_of,
 };
-pub use segment::{SegmentMeta, read_photos_section, read_segment, write_segment};
+pub use segment::{Form, SegmentMeta, read_photos_section, read_segment, write_segment};
 pub use write::Writer;
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PHOTOREC";
 /// The newest version that is read, and the one that is written.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const HEADER_LEN: usize = 64;
 const ENTRY_LEN: usize = 40;
 const ALIGNMENT: usize = 64;

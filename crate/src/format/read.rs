@@ -199,11 +199,11 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_in_clear_words() {
         let mut bytes = sample();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = crc32fast::hash(&bytes[..HEADER_LEN - 4]);
         bytes[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
         let error = Container::open("sample", Kind::Segment, &bytes).expect_err("too new");
         assert_eq!(error.code(), "newer_version");
-        assert!(error.to_string().contains("version 2"), "{error}");
+        assert!(error.to_string().contains("version 3"), "{error}");
     }
 }

@@ -18,6 +18,7 @@ macro_rules! little_endian {
 }
 
 little_endian!(bytes_of_f32, f32_of, f32, "f32");
+little_endian!(bytes_of_u32, u32_of, u32, "u32");
 little_endian!(bytes_of_u64, u64_of, u64, "u64");
 little_endian!(bytes_of_f16, f16_of, f16, "f16");
 little_endian!(bytes_of_i8, i8_of, i8, "i8");

@@ -2,16 +2,42 @@
 //!
 //! ```text
 //! exact     f32 rows, every product in f64: the reference for recall
-//! two_tier  int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
+//! vectors   a segment's rows, in one of two forms
+//!   two_tier  grows: int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
+//!   compact   fixed: ivf (lists) over pq (4 bits) or graph, then lvq (8 bits), as the planner says
 //! bitset    which rows take part
 //! ```
 //! Knows neither photos nor files.
 
 mod bitset;
+mod calibrate;
+mod compact;
 pub mod exact;
+mod graph;
+mod graph_build;
+mod ivf;
+mod kmeans;
+mod lvq;
+mod parallel;
+mod planner;
+mod pq;
+mod random;
+mod reservoir;
+mod scan;
 mod top;
 mod two_tier;
+mod vectors;
 
 pub use bitset::Bitset;
+pub use compact::{Compact, Parts, Search};
+pub use graph::Graph;
+pub use ivf::Lists;
+pub use lvq::Lvq;
+pub use planner::{Effort, Efforts, Explanation, Plan, Recall};
+pub use pq::Pq;
 pub use top::Hit;
 pub use two_tier::{Rows, TwoTier};
+pub use vectors::Vectors;
+
+#[cfg(test)]
+mod tests;

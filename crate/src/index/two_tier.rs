@@ -108,26 +108,17 @@ impl TwoTier {
             .extend(vector.iter().map(|&x| f16::from_f32(x)));
     }
 
-    /// Appends a row of another index as it is, without quantising it again.
-    ///
-    /// # Panics
-    /// When the dimensions differ or there is no such row.
-    pub fn push_row_of(&mut self, other: &TwoTier, id: usize) {
-        assert_eq!(other.dim, self.dim, "a vector of {} axes", self.dim);
-        let place = id * self.dim..(id + 1) * self.dim;
-        self.rows
-            .codes
-            .extend_from_slice(&other.rows.codes[place.clone()]);
-        self.rows
-            .halves
-            .extend_from_slice(&other.rows.halves[place]);
-        self.rows.scales.push(other.rows.scales[id]);
-        self.rows.offsets.push(other.rows.offsets[id]);
-    }
-
     /// The vector of a row, as the finer tier has it.
     pub fn vector(&self, id: usize) -> Vec<f32> {
         self.halves(id).iter().map(|x| x.to_f32()).collect()
+    }
+
+    /// Fills [`TwoTier::vector`] into `out` `[dim]`.
+    pub fn decode_into(&self, id: usize, out: &mut [f32]) {
+        let halves = self.halves(id).iter();
+        out.iter_mut()
+            .zip(halves)
+            .for_each(|(out, x)| *out = x.to_f32());
     }
 
     fn halves(&self, id: usize) -> &[f16] {

@@ -21,6 +21,8 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_f32,
     l2_squared_f32,
     dot_i8,
+    dot_i8_rows,
+    fast_scan,
     hamming_u64,
     gemm_i8,
     gemm_f32,
@@ -106,6 +108,85 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
         .map(|(&x, &y)| i32::from(x) * i32::from(y))
         .sum();
     sum_i32(sum) + rest
+}
+
+/// How many rows ahead are fetched: about what arrives while two rows are summed.
+const AHEAD: usize = 3;
+
+#[target_feature(enable = "avx2")]
+fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+    let dim = query.len();
+    let whole = dim / 16 * 16;
+    for (at, out) in out.iter_mut().enumerate() {
+        if let Some(id) = ids.get(at + AHEAD) {
+            portable::fetch(portable::row(codes, *id, dim));
+        }
+        let row = portable::row(codes, ids[at], dim);
+        let mut sum = _mm256_setzero_si256();
+        for (x, y) in row.chunks_exact(16).zip(query.chunks_exact(16)) {
+            // SAFETY: the parts are 16 bytes and 16 numbers of 16 bits, as much as is read.
+            let (x, y) = unsafe {
+                (
+                    _mm_loadu_si128(x.as_ptr().cast()),
+                    _mm256_loadu_si256(y.as_ptr().cast()),
+                )
+            };
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), y));
+        }
+        *out = sum_i32(sum) + portable::dot_rest(&row[whole..], &query[whole..]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+    let halves = _mm256_set1_epi8(15);
+    for (block, sums) in codes
+        .chunks_exact(tables.len())
+        .zip(sums.chunks_exact_mut(32))
+    {
+        // Even rows' sums with the odd ones' above them, and the odd ones' alone.
+        let mut both = _mm256_setzero_si256();
+        let mut odd = _mm256_setzero_si256();
+        for (codes, tables) in block.chunks_exact(32).zip(tables.chunks_exact(32)) {
+            // SAFETY: 32 bytes of codes and two tables of 16.
+            let (codes, low, high) = unsafe {
+                (
+                    _mm256_loadu_si256(codes.as_ptr().cast()),
+                    _mm_loadu_si128(tables.as_ptr().cast()),
+                    _mm_loadu_si128(tables.as_ptr().add(16).cast()),
+                )
+            };
+            let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), halves);
+            let low = _mm256_shuffle_epi8(
+                _mm256_broadcastsi128_si256(low),
+                _mm256_and_si256(codes, halves),
+            );
+            let high = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(high), upper);
+            both = _mm256_add_epi16(both, _mm256_add_epi16(low, high));
+            odd = _mm256_add_epi16(odd, _mm256_srli_epi16::<8>(low));
+            odd = _mm256_add_epi16(odd, _mm256_srli_epi16::<8>(high));
+        }
+        store_sums(both, odd, sums);
+    }
+}
+
+/// Puts even and odd rows' sums in order; `sums` has 32.
+#[target_feature(enable = "avx2")]
+pub(super) fn store_sums(both: __m256i, odd: __m256i, sums: &mut [u16]) {
+    let even = _mm256_sub_epi16(both, _mm256_slli_epi16::<8>(odd));
+    let (low, high) = (
+        _mm256_unpacklo_epi16(even, odd),
+        _mm256_unpackhi_epi16(even, odd),
+    );
+    let sums = sums[..32].as_mut_ptr();
+    // SAFETY: the slice above has the 64 bytes that are written.
+    unsafe {
+        _mm256_storeu_si256(sums.cast(), _mm256_permute2x128_si256::<0x20>(low, high));
+        _mm256_storeu_si256(
+            sums.add(16).cast(),
+            _mm256_permute2x128_si256::<0x31>(low, high),
+        );
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::avx2::store_sums;
 use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
 use super::portable::{self, AttentionShape, RowAt, fused, store_row};
 use super::{Kernels, Tiles};
@@ -21,6 +22,8 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_f32,
     l2_squared_f32,
     dot_i8,
+    dot_i8_rows,
+    fast_scan,
     hamming_u64,
     gemm_i8: gemm_i8_pairs,
     gemm_f32,
@@ -39,6 +42,8 @@ pub(super) static VNNI: Kernels = Kernels {
     dot_f32,
     l2_squared_f32,
     dot_i8,
+    dot_i8_rows,
+    fast_scan,
     hamming_u64,
     gemm_i8: gemm_i8_quads,
     gemm_f32,
@@ -116,6 +121,76 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
         .map(|(&x, &y)| i32::from(x) * i32::from(y))
         .sum();
     _mm512_reduce_add_epi32(sum) + rest
+}
+
+/// How many rows ahead are fetched: about what arrives while two rows are summed.
+const AHEAD: usize = 3;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+    let dim = query.len();
+    let whole = dim / 32 * 32;
+    for (at, out) in out.iter_mut().enumerate() {
+        if let Some(id) = ids.get(at + AHEAD) {
+            portable::fetch(portable::row(codes, *id, dim));
+        }
+        let row = portable::row(codes, ids[at], dim);
+        let mut sum = _mm512_setzero_si512();
+        for (x, y) in row.chunks_exact(32).zip(query.chunks_exact(32)) {
+            // SAFETY: the parts are 32 bytes and 32 numbers of 16 bits, as much as is read.
+            let (x, y) = unsafe {
+                (
+                    _mm256_loadu_si256(x.as_ptr().cast()),
+                    _mm512_loadu_si512(y.as_ptr().cast()),
+                )
+            };
+            sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_cvtepi8_epi16(x), y));
+        }
+        *out = _mm512_reduce_add_epi32(sum) + portable::dot_rest(&row[whole..], &query[whole..]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+    let halves = _mm512_set1_epi8(15);
+    for (block, sums) in codes
+        .chunks_exact(tables.len())
+        .zip(sums.chunks_exact_mut(32))
+    {
+        // Even rows' sums with the odd ones' above them, and the odd ones' alone; the lower half of a
+        // register sums up one pair of subspaces, the upper half the next.
+        let mut both = _mm512_setzero_si512();
+        let mut odd = _mm512_setzero_si512();
+        for (codes, tables) in block.chunks_exact(64).zip(tables.chunks_exact(64)) {
+            // SAFETY: 64 bytes of codes and four tables of 16.
+            let (codes, tables) = unsafe {
+                (
+                    _mm512_loadu_si512(codes.as_ptr().cast()),
+                    _mm512_loadu_si512(tables.as_ptr().cast()),
+                )
+            };
+            let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), halves);
+            let low = _mm512_shuffle_epi8(
+                _mm512_shuffle_i64x2::<0b10_10_00_00>(tables, tables),
+                _mm512_and_si512(codes, halves),
+            );
+            let high =
+                _mm512_shuffle_epi8(_mm512_shuffle_i64x2::<0b11_11_01_01>(tables, tables), upper);
+            both = _mm512_add_epi16(both, _mm512_add_epi16(low, high));
+            odd = _mm512_add_epi16(odd, _mm512_srli_epi16::<8>(low));
+            odd = _mm512_add_epi16(odd, _mm512_srli_epi16::<8>(high));
+        }
+        store_sums(fold(both), fold(odd), sums);
+    }
+}
+
+/// The lower half plus the upper one.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn fold(sums: __m512i) -> __m256i {
+    _mm256_add_epi16(
+        _mm512_castsi512_si256(sums),
+        _mm512_extracti64x4_epi64::<1>(sums),
+    )
 }
 
 /// Calls a tile of 1 to 12 rows, the row count known to the compiler.

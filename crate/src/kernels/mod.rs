@@ -2,8 +2,8 @@
 //! instruction set.
 //!
 //! ```text
-//! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, hamming_u64,
-//!                                       gemm_i8, gemm_f32, attention, gelu, softmax_rows
+//! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
+//!                                       hamming_u64, gemm_i8, gemm_f32, attention, gelu, softmax_rows
 //! scalar │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
 //! ```
 //!
@@ -50,6 +50,8 @@ pub struct Kernels {
     dot_f32: unsafe fn(&[f32], &[f32]) -> f32,
     l2_squared_f32: unsafe fn(&[f32], &[f32]) -> f32,
     dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
+    dot_i8_rows: unsafe fn(&[i8], &[i16], &[u32], &mut [i32]),
+    fast_scan: unsafe fn(&[u8], &[u8], &mut [u16]),
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     gemm_i8: unsafe fn(&[f32], usize, &PackedI8, &mut [f32], &mut GemmScratch),
     gemm_f32: unsafe fn(&[f32], usize, &PackedF32, &mut [f32]),
@@ -64,6 +66,9 @@ impl std::fmt::Debug for Kernels {
         write!(f, "Kernels({})", self.name)
     }
 }
+
+/// Rows of a block of [`Kernels::fast_scan`]'s codes.
+pub const FAST_SCAN_ROWS: usize = 32;
 
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
@@ -169,6 +174,42 @@ impl Kernels {
         assert_eq!(a.len(), b.len(), "dot_i8");
         // SAFETY: `runs_here` found this table's instructions; the lengths agree.
         unsafe { (self.dot_i8)(a, b) }
+    }
+
+    /// Σ queryᵢ·rowᵢ for the rows `ids` of `codes` `[rows, dim]`, in the order of `ids`; exact for
+    /// |query| < 2¹² and up to 2¹² axes. The rows to come are fetched ahead of their turn.
+    ///
+    /// # Panics
+    /// When an id is out of range, the query is empty, or there are not as many outputs as ids.
+    pub fn dot_i8_rows(&self, codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+        let rows = codes.len() / query.len();
+        assert!(ids.iter().all(|id| (*id as usize) < rows), "ids of {rows}");
+        assert_eq!(ids.len(), out.len(), "dot_i8_rows");
+        // SAFETY: `runs_here` found this table's instructions; every id is a whole row of `codes`.
+        unsafe { (self.dot_i8_rows)(codes, query, ids, out) }
+    }
+
+    /// Σ tableⱼ[codeⱼ] of each row, by look-up in registers (André et al. 2015, "Cache locality is not
+    /// enough"). `codes` are blocks of 32 rows, each `[pairs, 32]` bytes: the low half of byte r of
+    /// pair j is row r's code in subspace 2j, the high half that in 2j+1. `tables` are
+    /// `[2·pairs, 16]`; a sum past 2¹⁶ wraps. `sums` are `[blocks·32]`.
+    ///
+    /// # Panics
+    /// When the number of pairs is odd or zero, or the lengths do not fit each other.
+    pub fn fast_scan(&self, codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+        let pairs = tables.len() / 32;
+        assert!(
+            pairs > 0 && pairs.is_multiple_of(2) && tables.len().is_multiple_of(32),
+            "tables of {pairs} pairs"
+        );
+        assert_eq!(
+            codes.len(),
+            sums.len() * pairs,
+            "whole blocks of {pairs} pairs"
+        );
+        assert!(sums.len().is_multiple_of(FAST_SCAN_ROWS), "whole blocks");
+        // SAFETY: `runs_here` found this table's instructions; codes, tables and sums fit together.
+        unsafe { (self.fast_scan)(codes, tables, sums) }
     }
 
     /// The number of bits that differ.

@@ -324,3 +324,40 @@ fn weights_of_another_table_are_refused() {
     other.table = "none";
     scalar().gemm_i8(&[1.0], 1, &other, &mut [0.0], &mut GemmScratch::default());
 }
+
+#[test]
+fn look_ups_and_rows_agree_to_the_bit() {
+    let mut numbers = Numbers(9);
+    for table in tables() {
+        for &dim in &LENGTHS[1..] {
+            let codes = numbers.int8(7 * dim);
+            let query: Vec<i16> = (0..dim)
+                .map(|_| (numbers.next() % 8191) as i16 - 4095)
+                .collect();
+            let ids = [3, 0, 6, 6, 1, 2, 5, 4, 3];
+            let [mut got, mut want] = [[0; 9]; 2];
+            table.dot_i8_rows(&codes, &query, &ids, &mut got);
+            scalar().dot_i8_rows(&codes, &query, &ids, &mut want);
+            assert_eq!(got, want, "{} {dim}", table.name());
+        }
+        for pairs in [2, 4, 6, 64, 128] {
+            let bytes = |numbers: &mut Numbers, len| {
+                (0..len)
+                    .map(|_| (numbers.next() >> 40) as u8)
+                    .collect::<Vec<_>>()
+            };
+            let (codes, tables) = (
+                bytes(&mut numbers, 3 * 32 * pairs),
+                bytes(&mut numbers, 32 * pairs),
+            );
+            let [mut got, mut want] = [[0; 96]; 2];
+            table.fast_scan(&codes, &tables, &mut got);
+            scalar().fast_scan(&codes, &tables, &mut want);
+            assert_eq!(got, want, "{} {pairs}", table.name());
+            let (all, most) = (vec![255; 32 * pairs], vec![255; 32 * pairs]);
+            let mut sums = [0; 32];
+            table.fast_scan(&all, &most, &mut sums);
+            assert_eq!(sums, [(510 * pairs) as u16; 32], "{} {pairs}", table.name());
+        }
+    }
+}

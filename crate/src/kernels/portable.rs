@@ -35,6 +35,32 @@ fn reduce(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
     sums.iter().sum()
 }
 
+/// Row `id` of `codes` `[rows, dim]`.
+#[inline(always)]
+pub(super) fn row(codes: &[i8], id: u32, dim: usize) -> &[i8] {
+    &codes[id as usize * dim..][..dim]
+}
+
+/// Asks for a row's cache lines before they are needed.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn fetch(row: &[i8]) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in row.chunks(64) {
+        // SAFETY: a hint about memory that the slice holds; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
+    }
+}
+
+/// Σ of what is left past the last whole register.
+#[inline(always)]
+pub(super) fn dot_rest(row: &[i8], query: &[i16]) -> i32 {
+    row.iter()
+        .zip(query)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y))
+        .sum()
+}
+
 #[inline(always)]
 pub(super) fn dot_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) -> f32) -> f32 {
     reduce(a, b, madd)

@@ -16,6 +16,8 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
     l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
     dot_i8,
+    dot_i8_rows,
+    fast_scan,
     hamming_u64,
     gemm_i8,
     gemm_f32: |a, m, w, out| portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings),
@@ -30,6 +32,29 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
         .zip(b)
         .map(|(&x, &y)| i32::from(x) * i32::from(y))
         .sum()
+}
+
+fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+    for (id, out) in ids.iter().zip(out) {
+        *out = portable::dot_rest(portable::row(codes, *id, query.len()), query);
+    }
+}
+
+fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+    for (block, sums) in codes
+        .chunks_exact(tables.len())
+        .zip(sums.chunks_exact_mut(32))
+    {
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let pairs = block.chunks_exact(32).zip(tables.chunks_exact(32));
+            *sum = pairs.fold(0, |sum, (codes, tables)| {
+                let low = tables[usize::from(codes[row] & 15)];
+                let high = tables[16 + usize::from(codes[row] >> 4)];
+                sum.wrapping_add(u16::from(low))
+                    .wrapping_add(u16::from(high))
+            });
+        }
+    }
 }
 
 fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {

@@ -22,6 +22,8 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
     l2_squared_f32: |a, b| portable::l2_squared_f32(a, b, two_roundings),
     dot_i8,
+    dot_i8_rows,
+    fast_scan,
     hamming_u64,
     gemm_i8,
     gemm_f32,
@@ -90,6 +92,89 @@ fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
         .map(|(&x, &y)| i32::from(x) * i32::from(y))
         .sum();
     sum_i32(sum) + rest
+}
+
+/// How many rows are touched before they are summed.
+const AHEAD: usize = 16;
+
+fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+    let dim = query.len();
+    for (ids, out) in ids.chunks(AHEAD).zip(out.chunks_mut(AHEAD)) {
+        // wasm has no prefetch; plain loads that nothing waits for do the same.
+        let mut touched = 0;
+        for id in ids {
+            touched ^= portable::row(codes, *id, dim)
+                .iter()
+                .step_by(64)
+                .fold(0, |sum, byte| sum ^ byte);
+        }
+        std::hint::black_box(touched);
+        for (id, out) in ids.iter().zip(out) {
+            *out = dot_row(portable::row(codes, *id, dim), query);
+        }
+    }
+}
+
+fn dot_row(row: &[i8], query: &[i16]) -> i32 {
+    let mut sums = [i32x4_splat(0); 2];
+    for (x, y) in row.chunks_exact(16).zip(query.chunks_exact(16)) {
+        // SAFETY: the parts are 16 bytes and 16 numbers of 16 bits, as much as is read.
+        let (x, low, high) = unsafe {
+            (
+                v128_load(x.as_ptr().cast()),
+                v128_load(y.as_ptr().cast()),
+                v128_load(y.as_ptr().add(8).cast()),
+            )
+        };
+        let low = i32x4_dot_i16x8(i16x8_extend_low_i8x16(x), low);
+        let high = i32x4_dot_i16x8(i16x8_extend_high_i8x16(x), high);
+        sums = [i32x4_add(sums[0], low), i32x4_add(sums[1], high)];
+    }
+    let whole = row.len() / 16 * 16;
+    sum_i32(i32x4_add(sums[0], sums[1])) + portable::dot_rest(&row[whole..], &query[whole..])
+}
+
+fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+    for (block, sums) in codes
+        .chunks_exact(tables.len())
+        .zip(sums.chunks_exact_mut(32))
+    {
+        // Of rows 0 to 15 and 16 to 31: even rows' sums with the odd ones' above, the odd ones' alone.
+        let (mut both, mut odd) = ([u16x8_splat(0); 2], [u16x8_splat(0); 2]);
+        for (codes, tables) in block.chunks_exact(32).zip(tables.chunks_exact(32)) {
+            // SAFETY: two tables of 16 bytes.
+            let (low, high) = unsafe {
+                (
+                    v128_load(tables.as_ptr().cast()),
+                    v128_load(tables.as_ptr().add(16).cast()),
+                )
+            };
+            for half in 0..2 {
+                // SAFETY: 32 bytes of codes.
+                let codes = unsafe { v128_load(codes.as_ptr().add(16 * half).cast()) };
+                let x = u8x16_swizzle(low, v128_and(codes, u8x16_splat(15)));
+                let y = u8x16_swizzle(high, u8x16_shr(codes, 4));
+                both[half] = i16x8_add(both[half], i16x8_add(x, y));
+                odd[half] = i16x8_add(odd[half], i16x8_add(u16x8_shr(x, 8), u16x8_shr(y, 8)));
+            }
+        }
+        for half in 0..2 {
+            store_sums(both[half], odd[half], &mut sums[16 * half..][..16]);
+        }
+    }
+}
+
+/// Puts even and odd rows' sums in order; `sums` has 16.
+fn store_sums(both: v128, odd: v128, sums: &mut [u16]) {
+    let even = i16x8_sub(both, i16x8_shl(odd, 8));
+    let low = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(even, odd);
+    let high = i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(even, odd);
+    let sums = sums[..16].as_mut_ptr();
+    // SAFETY: the slice above has the 32 bytes that are written.
+    unsafe {
+        v128_store(sums.cast(), low);
+        v128_store(sums.add(8).cast(), high);
+    }
 }
 
 fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {

@@ -9,6 +9,7 @@
 //! is stored is ever changed in place.
 
 pub mod ask;
+mod compaction;
 mod duplicates;
 mod manifest;
 mod photo;
@@ -27,11 +28,6 @@ use segment::Segment;
 pub use segment::Stored;
 
 use crate::error::{Error, Result};
-
-/// Rows after which a growing segment is sealed.
-const GROWING_ROWS: usize = 4096;
-/// Rows of a segment that compaction writes, at most.
-const COMPACTED_ROWS: usize = 65_536;
 
 /// What a store has to keep, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,11 +253,7 @@ impl Library {
     /// Puts a photo as it is into the growing segment, in place of one of the same path.
     fn append(&mut self, photo: Photo, embedding: &[f32]) {
         self.remove(&photo.path);
-        if self
-            .segments
-            .last()
-            .is_none_or(|last| last.photos.len() >= GROWING_ROWS)
-        {
+        if self.segments.last().is_none_or(Segment::is_full) {
             self.segments.push(Segment::new(self.model.dim));
         }
         let at = self.segments.len() - 1;
@@ -436,29 +428,6 @@ impl Library {
         self.generation = generation;
         self.saved_changes = Some(pending.changes);
         self.names = pending.names;
-    }
-
-    /// Merges all segments into large ones without the deleted rows. Costs the whole library once;
-    /// commit afterwards.
-    pub fn compact(&mut self) {
-        let mut merged: Vec<Segment> = Vec::new();
-        for segment in &self.segments {
-            for (row, _) in segment.live() {
-                if merged
-                    .last()
-                    .is_none_or(|last| last.photos.len() >= COMPACTED_ROWS)
-                {
-                    merged.push(Segment::new(self.model.dim));
-                }
-                if let Some(last) = merged.last_mut() {
-                    last.push_row_of(segment, row);
-                }
-            }
-        }
-        self.segments = merged;
-        self.pending = None;
-        self.changes += 1;
-        self.find_places();
     }
 
     /// Figures of the library.

@@ -3,6 +3,7 @@
 use super::Photo;
 use super::ask::{Ask, Filter};
 use crate::error::{Error, Result};
+use crate::index::Recall;
 
 /// What to look for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Query {
     pub min_score: Option<f32>,
     /// Leave out the photos of these paths: the examples themselves.
     pub exclude: Vec<String>,
+    /// How good the answer should be, against how fast.
+    pub recall: Recall,
     /// Put near duplicates under the best of them.
     pub grouped: bool,
 }

@@ -17,7 +17,7 @@ use super::segment::Segment;
 use super::words::{self, Share, Words};
 use super::{Cursor, Found, Library, Page, Photo, Place, Query, Verdict, duplicates};
 use crate::error::Result;
-use crate::index::Bitset;
+use crate::index::{Bitset, Recall, Search};
 use crate::kernels::Kernels;
 
 /// Rows whose cosines stand for those of the library, at most.
@@ -84,7 +84,7 @@ impl Library {
         let mut depth = before.saturating_add(wanted).min(total);
         loop {
             let ranked = match &query.embedding {
-                Some(of) => self.nearest(of, depth, &hidden, &named, spread),
+                Some(of) => self.nearest((of, query.recall), depth, &hidden, &named, spread),
                 None => self.newest(&hidden),
             };
             // By cosine: a name is no reason to believe that a photo fits.
@@ -173,7 +173,7 @@ impl Library {
     /// one before ended.
     fn nearest(
         &self,
-        embedding: &[f32],
+        (embedding, recall): (&[f32], Recall),
         depth: usize,
         hidden: &[Cow<'_, Bitset>],
         named: &HashMap<Place, Share>,
@@ -181,9 +181,13 @@ impl Library {
     ) -> Vec<Ranked> {
         let mut scores: HashMap<Place, f32> = HashMap::new();
         for (at, segment) in self.segments.iter().enumerate() {
-            let hits = segment
-                .vectors
-                .search(embedding, depth, &hidden[at], Kernels::best());
+            let search = Search {
+                query: embedding,
+                k: depth,
+                hidden: &hidden[at],
+                recall,
+            };
+            let (hits, _) = segment.vectors.search(&search, Kernels::best());
             scores.extend(hits.iter().map(|hit| ((at, hit.id as usize), hit.score)));
         }
         for &(at, row) in named.keys() {

@@ -6,7 +6,7 @@ use super::words::Words;
 use super::{ModelRef, Photo};
 use crate::error::{Error, Result};
 use crate::format::{self, SegmentMeta};
-use crate::index::{Bitset, TwoTier};
+use crate::index::{Bitset, Vectors};
 
 /// Where the store has a segment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,11 +21,14 @@ pub struct Stored {
     pub photos: usize,
 }
 
+/// Rows after which a growing segment is sealed.
+pub(super) const GROWING_ROWS: usize = 4096;
+
 /// Photos and vectors, row by row.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub photos: Vec<Photo>,
-    pub vectors: TwoTier,
+    pub vectors: Vectors,
     pub deleted: Bitset,
     /// Made when names are first looked up.
     words: OnceLock<Words>,
@@ -37,8 +40,19 @@ impl Segment {
     pub fn new(dim: usize) -> Self {
         Self {
             photos: Vec::new(),
-            vectors: TwoTier::new(dim),
+            vectors: Vectors::new(dim),
             deleted: Bitset::default(),
+            words: OnceLock::new(),
+            stored: None,
+        }
+    }
+
+    /// Photos and vectors that are known all at once, row by row.
+    pub fn of(photos: Vec<Photo>, vectors: Vectors) -> Self {
+        Self {
+            deleted: Bitset::new(photos.len()),
+            photos,
+            vectors,
             words: OnceLock::new(),
             stored: None,
         }
@@ -63,9 +77,9 @@ impl Segment {
         self.push_photo(photo);
     }
 
-    pub fn push_row_of(&mut self, other: &Segment, row: usize) {
-        self.vectors.push_row_of(&other.vectors, row);
-        self.push_photo(other.photos[row].clone());
+    /// Whether further rows belong into another segment.
+    pub fn is_full(&self) -> bool {
+        self.photos.len() >= GROWING_ROWS || self.vectors.mean().is_some()
     }
 
     /// Rows that are not deleted, with their photos.
@@ -81,6 +95,7 @@ impl Segment {
             model_digest: model.digest.clone(),
             dim: model.dim,
             rows: self.photos.len(),
+            form: format::Form::default(),
         };
         let photos = serde_json::to_vec(&self.photos).expect("photos are JSON");
         format::write_segment(&meta, photos, &self.vectors)

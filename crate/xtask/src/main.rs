@@ -1,6 +1,7 @@
 //! Photorecall's automation: `cargo xtask COMMAND`. Each command does its own set-up.
 
 mod album;
+mod bench;
 mod demo;
 mod package;
 mod paths;
@@ -49,6 +50,23 @@ enum Command {
     },
     /// Make the npm package into target/npm
     Package,
+    /// Measure ours beside the peers, and write what came out
+    Bench {
+        /// What to measure
+        what: Bench,
+        /// Where the report goes
+        #[arg(long, value_name = "OUT")]
+        json: PathBuf,
+        /// Fewer sizes and rounds: under ten minutes
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Bench {
+    /// The index, beside hnswlib and faiss
+    Index,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,5 +80,10 @@ fn main() -> anyhow::Result<()> {
         Command::BuildWeb { quick } => web::build(quick),
         Command::Screenshot { words } => screenshot::screenshot(&words),
         Command::Package => package::package(),
+        Command::Bench {
+            what: Bench::Index,
+            json,
+            quick,
+        } => bench::index(&json, quick),
     }
 }

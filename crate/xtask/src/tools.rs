@@ -55,10 +55,14 @@ pub fn npm_ci() -> Result<()> {
     Ok(())
 }
 
-/// A Python environment in target/ with the packages of a requirements file; returns its python.
+/// The tests' Python environment in target/ with the packages of a requirements file; its python.
 pub fn python(requirements: &Path) -> Result<PathBuf> {
+    environment(&paths::target().join("python"), requirements)
+}
+
+/// A Python environment in `folder` with the packages of a requirements file; its python.
+pub fn environment(folder: &Path, requirements: &Path) -> Result<PathBuf> {
     let wanted = std::fs::read(requirements).with_context(|| requirements.display().to_string())?;
-    let folder = paths::target().join("python");
     let python = folder.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
@@ -70,7 +74,7 @@ pub fn python(requirements: &Path) -> Result<PathBuf> {
     }
     run(Command::new("python3")
         .args(["-m", "venv", "--clear"])
-        .arg(&folder))?;
+        .arg(folder))?;
     run(Command::new(&python)
         .args([
             "-m",

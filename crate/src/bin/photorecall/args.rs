@@ -132,6 +132,9 @@ pub struct HitArgs {
     /// Leave out photos with a lower cosine than this
     #[arg(long, value_name = "COSINE")]
     pub min_score: Option<f32>,
+    /// How good the answer should be, against how fast: `exact` compares every photo
+    #[arg(long, value_enum, default_value = "high")]
+    pub recall: RecallArg,
     /// Put near duplicates under the best of them
     #[arg(long)]
     pub group: bool,
@@ -141,6 +144,14 @@ pub struct HitArgs {
     /// Print an object around the array: `found`, `next`, `total`, `likely`, `suggestion`
     #[arg(long, requires = "json")]
     pub page: bool,
+}
+
+/// [`Recall`](photorecall::index::Recall) on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum RecallArg {
+    Fast,
+    High,
+    Exact,
 }
 
 #[derive(Args)]

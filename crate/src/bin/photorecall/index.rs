@@ -310,7 +310,12 @@ impl Session {
             }
         }
         bar.finish_and_clear();
-        commit(&self.store, &mut self.library)
+        commit(&self.store, &mut self.library)?;
+        if self.library.wants_compaction() && !stop.raised() {
+            self.library.compact();
+            commit(&self.store, &mut self.library)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use photorecall::index::Recall;
 use photorecall::library::ask::{Ask, Day, Filter, Suggestion, suggest};
 use photorecall::library::{self, Cursor, Found, Library, Page, Photo, Query};
 use photorecall::store::files::FileStore;
 use serde_json::{Value, json};
 
-use crate::args::{HitArgs, SearchArgs, SimilarArgs};
+use crate::args::{HitArgs, RecallArg, SearchArgs, SimilarArgs};
 use crate::source::Source;
 use crate::{Outcome, index, info, model};
 
@@ -98,6 +99,11 @@ fn query(how: &HitArgs, filter: Option<Filter>) -> anyhow::Result<Query> {
         offset: how.offset,
         after: how.after.as_deref().map(str::parse::<Cursor>).transpose()?,
         min_score: how.min_score,
+        recall: match how.recall {
+            RecallArg::Fast => Recall::Fast,
+            RecallArg::High => Recall::High,
+            RecallArg::Exact => Recall::Exact,
+        },
         grouped: how.group,
         ..Query::default()
     })

@@ -1,0 +1,191 @@
+//! Links every row with neighbours in all directions.
+//!
+//! ```text
+//! lists ─▶ candidates of each row ─▶ pruned ─▶ and the links back ─▶ pruned ─▶ packed
+//! ```
+//! HNSW inserts rows one by one and searches the graph so far for each; here the lists give the
+//! candidates of all rows at once, which costs a few microseconds a row and needs no order.
+
+use super::compact::Parts;
+use super::graph::Graph;
+use super::lvq::Dots;
+use super::parallel::fill_rows;
+use super::{Bitset, Lvq};
+use crate::kernels::Kernels;
+
+/// Candidates of a row (`ef_construction` in HNSW).
+const CANDIDATES: usize = 160;
+/// Lists that are searched for them.
+const LISTS: usize = 32;
+/// Links that a row chooses, and most that it has with those back (`m` and `2·m` in HNSW).
+const M: usize = 20;
+const M_MOST: usize = 32;
+
+/// A row's distance to another, squared.
+type Near = (f32, u32);
+
+/// Distances between rows in their codes.
+struct Distances<'a> {
+    rows: &'a Lvq,
+    /// Σq
+    sums: Vec<f32>,
+    /// |s·q + o|²
+    norms: Vec<f32>,
+}
+
+impl<'a> Distances<'a> {
+    fn new(rows: &'a Lvq) -> Self {
+        let dim = rows.dim();
+        let sum = |codes: &[i8]| codes.iter().map(|q| i32::from(*q)).sum::<i32>() as f32;
+        let sums: Vec<f32> = rows.codes.chunks_exact(dim).map(sum).collect();
+        let norm = |row: usize| {
+            let codes = &rows.codes[row * dim..][..dim];
+            let squares = codes
+                .iter()
+                .map(|q| i32::from(*q) * i32::from(*q))
+                .sum::<i32>() as f32;
+            let (s, o) = (rows.scales[row], rows.offsets[row]);
+            s * s * squares + 2.0 * s * o * sums[row] + o * o * dim as f32
+        };
+        let norms = (0..rows.len()).map(norm).collect();
+        Self { rows, sums, norms }
+    }
+
+    /// The squared distances from `row` to the rows `ids`.
+    fn from(&self, row: u32, ids: &[u32], out: &mut Vec<Near>) {
+        let dim = self.rows.dim();
+        let at = row as usize;
+        let wide: Vec<i16> = self.rows.codes[at * dim..][..dim]
+            .iter()
+            .map(|q| i16::from(*q))
+            .collect();
+        let mut dots = vec![0; ids.len()];
+        Kernels::best().dot_i8_rows(&self.rows.codes, &wide, ids, &mut dots);
+        let (s, o) = (self.rows.scales[at], self.rows.offsets[at]);
+        out.clear();
+        out.extend(ids.iter().zip(dots).map(|(&id, dot)| {
+            let other = id as usize;
+            let (t, p) = (self.rows.scales[other], self.rows.offsets[other]);
+            let product = s * t * dot as f32
+                + s * p * self.sums[at]
+                + o * t * self.sums[other]
+                + o * p * dim as f32;
+            (self.norms[at] + self.norms[other] - 2.0 * product, id)
+        }));
+    }
+
+    /// Of `candidates`, those that lead into new directions, at most `most`, nearest first.
+    fn prune(&self, mut candidates: Vec<Near>, most: usize) -> Vec<u32> {
+        candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut kept = Vec::with_capacity(most);
+        let mut between = Vec::new();
+        while !candidates.is_empty() && kept.len() < most {
+            let (_, nearest) = candidates.remove(0);
+            kept.push(nearest);
+            let ids: Vec<u32> = candidates.iter().map(|near| near.1).collect();
+            self.from(nearest, &ids, &mut between);
+            let mut at = 0;
+            candidates.retain(|near| {
+                at += 1;
+                between[at - 1].0 > near.0
+            });
+        }
+        kept
+    }
+}
+
+/// The graph of an index that has its codes and lists.
+pub(super) fn build(parts: &Parts) -> Graph {
+    let rows = parts.fine.len();
+    let distances = Distances::new(&parts.fine);
+    let hidden = Bitset::new(rows);
+    let mut chosen = vec![Vec::new(); rows];
+    fill_rows(&mut chosen, 1, |row, out| {
+        let mut near = Vec::new();
+        let mut ids = candidates(parts, row, &hidden);
+        ids.retain(|id| *id != row as u32);
+        distances.from(row as u32, &ids, &mut near);
+        out[0] = distances.prune(near, M);
+    });
+    let back = links_back(&chosen);
+    let mut links = vec![Vec::new(); rows];
+    fill_rows(&mut links, 1, |row, out| {
+        let mut all = chosen[row].clone();
+        all.extend_from_slice(back.of(row));
+        all.sort_unstable();
+        all.dedup();
+        if all.len() > M_MOST {
+            let mut near = Vec::new();
+            distances.from(row as u32, &all, &mut near);
+            all = distances.prune(near, M_MOST);
+            all.sort_unstable();
+        }
+        out[0] = all;
+    });
+    Graph::pack(entries(parts), &links)
+}
+
+/// Rows near `row`, by their coarse codes.
+fn candidates(parts: &Parts, row: usize, hidden: &Bitset) -> Vec<u32> {
+    let vector = parts.fine.vector(row);
+    let ranked = parts
+        .lists
+        .ranked(&vector, Kernels::best(), &mut Dots::default());
+    parts.scan_lists(
+        &ranked[..LISTS.min(ranked.len())],
+        CANDIDATES,
+        &vector,
+        hidden,
+        Kernels::best(),
+    )
+}
+
+/// For each list the row that comes first among those nearest to the centroid.
+fn entries(parts: &Parts) -> Vec<u32> {
+    let hidden = Bitset::new(parts.fine.len());
+    let lists = 0..parts.lists.len();
+    lists
+        .map(|list| {
+            let centroid = parts.lists.centroids.vector(list);
+            let ranked = parts
+                .lists
+                .ranked(&centroid, Kernels::best(), &mut Dots::default());
+            let own: Vec<_> = ranked
+                .into_iter()
+                .filter(|hit| hit.id as usize == list)
+                .collect();
+            let best = parts.scan_lists(&own, 1, &centroid, &hidden, Kernels::best());
+            best.first().copied().unwrap_or(0)
+        })
+        .collect()
+}
+
+/// Who chose each row.
+struct Back {
+    starts: Vec<u32>,
+    from: Vec<u32>,
+}
+
+impl Back {
+    fn of(&self, row: usize) -> &[u32] {
+        &self.from[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+}
+
+fn links_back(chosen: &[Vec<u32>]) -> Back {
+    let mut starts = vec![0u32; chosen.len() + 1];
+    chosen
+        .iter()
+        .flatten()
+        .for_each(|to| starts[*to as usize + 1] += 1);
+    (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
+    let mut free = starts.clone();
+    let mut from = vec![0; starts[chosen.len()] as usize];
+    for (row, links) in chosen.iter().enumerate() {
+        for &to in links {
+            from[free[to as usize] as usize] = row as u32;
+            free[to as usize] += 1;
+        }
+    }
+    Back { starts, from }
+}

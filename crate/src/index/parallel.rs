@@ -1,0 +1,21 @@
+//! Rows filled one by one, on every core where there are threads.
+
+/// Calls `fill(row, out[row])` for each row of `out` `[rows, width]`; rows do not depend on each other,
+/// so that the result is the same on any number of threads.
+pub(super) fn fill_rows<T: Send>(
+    out: &mut [T],
+    width: usize,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        use rayon::prelude::*;
+        out.par_chunks_mut(width)
+            .enumerate()
+            .for_each(|(row, out)| fill(row, out));
+    }
+    #[cfg(target_arch = "wasm32")]
+    out.chunks_mut(width)
+        .enumerate()
+        .for_each(|(row, out)| fill(row, out));
+}

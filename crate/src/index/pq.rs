@@ -1,0 +1,163 @@
+//! Product quantisation in four bits: what is scanned.
+//!
+//! ```text
+//! r = x − centroid    two axes a subspace, 16 centres each: d/2 codes of four bits, d/4 bytes
+//! y·r ≈ Σⱼ table[j][codeⱼ]        by look-up in registers, 32 rows at a time
+//! ```
+//! Jégou, Douze and Schmid 2011, "Product quantization for nearest neighbor search"; the blocked layout
+//! is that of André, Kermarrec and Le Scouarnec 2015 ("fast scan"), see
+//! [`Kernels::fast_scan`](crate::kernels::Kernels::fast_scan).
+
+use super::parallel::fill_rows;
+use super::random::Random;
+use crate::kernels::FAST_SCAN_ROWS;
+
+/// Centres of a subspace.
+const CENTRES: usize = 16;
+/// Axes of a subspace.
+const AXES: usize = 2;
+/// Numbers of a subspace in the codebook.
+const PART: usize = AXES * CENTRES;
+/// Rounds of k-means in a subspace.
+const ROUNDS: usize = 8;
+
+/// Rows of four-bit codes and their codebook.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pq {
+    /// `[subspaces, 2, 16]`: the first axis of all centres, then the second.
+    pub codebook: Vec<f32>,
+    /// `[blocks, pairs, 32]`, see the module.
+    pub codes: Vec<u8>,
+}
+
+/// A query's tables: score ≈ `step`·sum + `base`.
+#[derive(Debug, Clone)]
+pub(super) struct Tables {
+    /// `[subspaces, 16]`
+    pub bytes: Vec<u8>,
+    pub step: f32,
+    pub base: f32,
+}
+
+/// Subspaces for `dim` axes: a multiple of four, the axes past the end being zero.
+fn subspaces(dim: usize) -> usize {
+    dim.div_ceil(4 * AXES) * 4
+}
+
+/// The two axes of a subspace.
+fn axes(vector: &[f32], subspace: usize) -> [f32; AXES] {
+    std::array::from_fn(|axis| vector.get(subspace * AXES + axis).copied().unwrap_or(0.0))
+}
+
+impl Pq {
+    /// Learns the codebook from `residuals` `[n, dim]`.
+    pub(super) fn train(residuals: &[f32], dim: usize, seed: u64) -> Self {
+        let mut codebook = vec![0.0; subspaces(dim) * PART];
+        fill_rows(&mut codebook, PART, |subspace, out| {
+            let points: Vec<[f32; AXES]> = residuals
+                .chunks_exact(dim)
+                .map(|vector| axes(vector, subspace))
+                .collect();
+            train_subspace(&points, &mut Random(seed ^ subspace as u64), out);
+        });
+        Self {
+            codebook,
+            codes: Vec::new(),
+        }
+    }
+
+    /// Whether the arrays fit together, for `rows` rows of `dim` axes, and every number is finite.
+    pub fn is_whole(&self, rows: usize, dim: usize) -> bool {
+        self.codebook.len() == subspaces(dim) * PART
+            && self.codes.len() == rows.div_ceil(FAST_SCAN_ROWS) * self.block_bytes()
+            && self.codebook.iter().copied().all(f32::is_finite)
+    }
+
+    /// Bytes of a block of 32 rows.
+    pub(super) fn block_bytes(&self) -> usize {
+        self.codebook.len() / PART / 2 * FAST_SCAN_ROWS
+    }
+
+    /// Encodes `rows` rows; `residual(row, out)` fills a vector `[dim]` in.
+    pub(super) fn encode(
+        &mut self,
+        rows: usize,
+        dim: usize,
+        residual: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        let block_bytes = self.block_bytes();
+        let codebook = &self.codebook;
+        self.codes = vec![0; rows.div_ceil(FAST_SCAN_ROWS) * block_bytes];
+        fill_rows(&mut self.codes, block_bytes, |block, out| {
+            let mut vector = vec![0.0; dim];
+            let first = block * FAST_SCAN_ROWS;
+            for row in first..rows.min(first + FAST_SCAN_ROWS) {
+                residual(row, &mut vector);
+                for (subspace, centres) in codebook.chunks_exact(PART).enumerate() {
+                    let code = nearest(centres, axes(&vector, subspace)) as u8;
+                    out[subspace / 2 * FAST_SCAN_ROWS + row - first] |= code << (subspace % 2 * 4);
+                }
+            }
+        });
+    }
+
+    /// The inner products of `query` `[dim]` with every centre, in eight bits.
+    pub(super) fn tables(&self, query: &[f32]) -> Tables {
+        let subspaces = self.codebook.len() / PART;
+        let mut products = vec![[0f32; CENTRES]; subspaces];
+        let (mut base, mut range) = (0f32, 0f32);
+        for (subspace, centres) in self.codebook.chunks_exact(PART).enumerate() {
+            let products = &mut products[subspace];
+            let [x, y] = axes(query, subspace);
+            let (first, second) = centres.split_at(CENTRES);
+            for ((product, a), b) in products.iter_mut().zip(first).zip(second) {
+                *product = x * a + y * b;
+            }
+            let (low, high) = products
+                .iter()
+                .fold((f32::MAX, f32::MIN), |(l, h), &p| (l.min(p), h.max(p)));
+            products.iter_mut().for_each(|product| *product -= low);
+            base += low;
+            range = range.max(high - low);
+        }
+        // Sums of all subspaces must not pass 16 bits.
+        let most = (65_535 / subspaces.max(1)).min(255) as f32;
+        let inverse = if range > 0.0 { most / range } else { 0.0 };
+        let products = products.as_flattened().iter();
+        Tables {
+            bytes: products.map(|p| (p * inverse + 0.5) as u8).collect(),
+            step: if range > 0.0 { range / most } else { 1.0 },
+            base,
+        }
+    }
+}
+
+/// The nearest of 16 centres.
+fn nearest(centres: &[f32], [x, y]: [f32; AXES]) -> usize {
+    let (first, second) = centres.split_at(CENTRES);
+    let mut distances = [0f32; CENTRES];
+    for ((distance, a), b) in distances.iter_mut().zip(first).zip(second) {
+        *distance = (x - a) * (x - a) + (y - b) * (y - b);
+    }
+    let least = distances.iter().copied().fold(f32::MAX, f32::min);
+    distances.iter().position(|d| *d <= least).unwrap_or(0)
+}
+
+/// k-means in two dimensions; starts from some of the points.
+fn train_subspace(points: &[[f32; AXES]], random: &mut Random, out: &mut [f32]) {
+    for (at, point) in random.sample(points.len(), CENTRES).into_iter().enumerate() {
+        (out[at], out[CENTRES + at]) = (points[point][0], points[point][1]);
+    }
+    for _ in 0..ROUNDS {
+        let mut sums = [[0f32; 3]; CENTRES];
+        for point in points {
+            let sum = &mut sums[nearest(out, *point)];
+            *sum = [sum[0] + point[0], sum[1] + point[1], sum[2] + 1.0];
+        }
+        for (at, [x, y, count]) in sums.into_iter().enumerate() {
+            if count > 0.0 {
+                (out[at], out[CENTRES + at]) = (x / count, y / count);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The best of very many: unordered until asked.
+
+use super::Hit;
+
+/// Keeps at least the best `k` of what is offered, at most twice as many at a time, so that an offer
+/// costs a comparison and seldom more.
+#[derive(Debug, Default)]
+pub(super) struct Reservoir {
+    k: usize,
+    hits: Vec<Hit>,
+    least: f32,
+}
+
+impl Reservoir {
+    pub fn new(k: usize) -> Self {
+        Self {
+            k,
+            hits: Vec::with_capacity(2 * k),
+            least: f32::NEG_INFINITY,
+        }
+    }
+
+    /// What a score must reach to be of any use.
+    pub fn least(&self) -> f32 {
+        self.least
+    }
+
+    pub fn offer(&mut self, hit: Hit) {
+        if hit.score < self.least {
+            return;
+        }
+        self.hits.push(hit);
+        if self.hits.len() >= 2 * self.k.max(1) {
+            self.shrink();
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.k == 0 {
+            self.hits.clear();
+        } else if self.hits.len() > self.k {
+            self.hits.select_nth_unstable_by(self.k - 1, Hit::order);
+            self.hits.truncate(self.k);
+            self.least = self.hits[self.k - 1].score;
+        }
+    }
+
+    /// The rows of the best `k`, ascending: in the order of memory.
+    pub fn into_ids(mut self) -> Vec<u32> {
+        self.shrink();
+        let mut ids: Vec<u32> = self.hits.into_iter().map(|hit| hit.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
