@@ -240,7 +240,7 @@ impl Compact {
         kernels: &Kernels,
     ) -> (Vec<Hit>, usize) {
         let mut walk = Walk::new(&self.parts, search.query, ef.max(search.k), kernels);
-        let compared = walk.from_lists(&ranked[..ENTRIES.min(ranked.len())]);
+        let compared = walk.start_at(&ranked[..ENTRIES.min(ranked.len())]);
         let mut hits = walk.into_hits();
         hits.retain(|hit| !search.hidden.contains(hit.id as usize));
         hits.truncate(search.k);

@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks from the entries of `lists` for as long as it comes nearer; how many rows were compared.
-    pub fn from_lists(&mut self, lists: &[Hit]) -> usize {
+    pub fn start_at(&mut self, lists: &[Hit]) -> usize {
         let entry = |list: &Hit| self.parts.graph.entries[list.id as usize];
         let mut links: Vec<u32> = lists.iter().map(entry).collect();
         let (mut next, mut compared) = (0, 0);

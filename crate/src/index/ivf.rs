@@ -129,7 +129,7 @@ impl Lists {
     }
 
     /// How many lists there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.centroids.len()
     }
 

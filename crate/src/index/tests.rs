@@ -158,7 +158,7 @@ fn the_graph_leads_to_the_nearest_rows() {
             .parts()
             .lists
             .ranked(query, Kernels::best(), &mut Default::default());
-        compared += walk.from_lists(&ranked[..2]);
+        compared += walk.start_at(&ranked[..2]);
         let near: Vec<u32> = walk
             .into_hits()
             .iter()

@@ -36,6 +36,9 @@ pub use portable::AttentionShape;
 type Attention =
     unsafe fn([&[f32]; 3], AttentionShape, Option<&[f32]>, &mut [f32], &mut AttentionScratch);
 
+/// The signature of `dot_i8_rows`: codes, query, ids, output.
+type DotRows = unsafe fn(&[i8], &[i16], &[u32], &mut [i32]);
+
 /// How a table tiles its matrices.
 struct Tiles {
     i8: Layout,
@@ -50,7 +53,7 @@ pub struct Kernels {
     dot_f32: unsafe fn(&[f32], &[f32]) -> f32,
     l2_squared_f32: unsafe fn(&[f32], &[f32]) -> f32,
     dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
-    dot_i8_rows: unsafe fn(&[i8], &[i16], &[u32], &mut [i32]),
+    dot_i8_rows: DotRows,
     fast_scan: unsafe fn(&[u8], &[u8], &mut [u16]),
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     gemm_i8: unsafe fn(&[f32], usize, &PackedI8, &mut [f32], &mut GemmScratch),
