@@ -214,3 +214,27 @@ test('the search box offers recent searches and filters; dates said in words; a 
   await page.locator('.note').getByText(/date/).waitFor();
   await end(guest);
 });
+
+test('photos that are there twice are found, the further copies selected, and removed with a way back', async () => {
+  const guest = await withPhotos(6);
+  const { page } = guest;
+  const chip = page.getByRole('group', { name: 'Filters' }).getByRole('button', { name: 'Duplicates' });
+  const double = (await drawPhotos(page, 6))[4];
+  await choose(page, async () => {
+    await page.getByRole('button', { name: 'Add photos' }).click();
+    await named(page, 'Choose photos').click();
+  }, [{ ...double, name: 'copy.jpg' }]);
+  await page.locator('.summary', { hasText: '7 photos' }).waitFor();
+  await chip.click();
+  await page.locator('.summary', { hasText: '1 photos are there more than once' }).waitFor();
+  assert.deepEqual((await shown(page)).sort(), ['copy.jpg', double.name]);
+  const bar = page.getByRole('region', { name: 'Selected photos' });
+  await bar.getByText('1 selected').waitFor();
+  await bar.getByRole('button', { name: 'Remove' }).click();
+  await page.locator('.note').getByText('No photo is there more than once.').waitFor();
+  await named(page, 'Undo').click();
+  await page.locator('.summary', { hasText: 'more than once' }).waitFor();
+  await chip.click();
+  await page.locator('.summary', { hasText: '7 photos' }).waitFor();
+  await end(guest);
+});

@@ -5,7 +5,7 @@ import { filterRow } from './filters.js';
 import { folders, listFolder, mayRead } from './folders.js';
 import { Grid, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
-import { everything, type Results, results } from './lists.js';
+import { type Copies, copies, everything, type Results, results } from './lists.js';
 import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
 import { Selection } from './selection.js';
@@ -85,7 +85,7 @@ export class App {
     this.input.value = route.text;
     this.showChip(route.like);
     if (photos === 0) return this.showEmpty(empty);
-    let source: Source | Results = { ratios: [], items: async () => [] };
+    let source: Source | Results | Copies = { ratios: [], items: async () => [] };
     let problem = t('nothing');
     try {
       source = await this.sourceOf(route);
@@ -95,7 +95,13 @@ export class App {
     const facets = await this.library.facets();
     if (asked !== this.asked) return;
     const filters = filterRow(facets, route.text, (text) => this.search(text));
-    this.put(source, this.summaryOf(route, photos, source.ratios.length), filters, problem);
+    const double = button(t('duplicates'), 'filter', () => this.go({ text: '', like: '', duplicates: !route.duplicates }));
+    double.ariaPressed = String(route.duplicates ?? false);
+    filters.append(double);
+    filters.hidden = false;
+    const summary = 'extras' in source ? duplicatesSaid(source) : this.summaryOf(route, photos, source.ratios.length);
+    this.put(source, summary, filters, route.duplicates ? t('noDuplicates') : problem);
+    if ('extras' in source && source.extras.length > 0 && !this.readOnly) this.selection.take(source.extras);
   }
 
   /** Goes on with a change of model; begins one when the page came with another model than last time. */
@@ -161,7 +167,7 @@ export class App {
   private async label(paths: string[], change: LabelChange): Promise<void> {
     try {
       const count = await this.library.label(paths, change);
-      toast(t('labelled', { count: number(count) }));
+      toast(t('labelled', { count: number(count) }), undefined, 3000);
       await this.show();
     } catch (thrown) {
       toast(PhotorecallError.from(thrown).message);
@@ -192,7 +198,8 @@ export class App {
     return t('count', { count: number(photos) });
   }
 
-  private sourceOf({ text, like }: Route): Promise<Source | Results> {
+  private sourceOf({ text, like, duplicates }: Route): Promise<Source | Results | Copies> {
+    if (duplicates) return copies(this.library);
     const image = this.example;
     if (!text && !like && !image) return everything(this.library);
     return results(this.library, { ...(text && { text }), ...(like && { like }), ...(image && { image }) });
@@ -237,8 +244,8 @@ export class App {
 
   /** New photos come into the list of all; what was searched for stays as it is. */
   private async showUnlessBusy(): Promise<void> {
-    const { text, like } = readRoute();
-    const searching = Boolean(text || like || this.example);
+    const { text, like, duplicates } = readRoute();
+    const searching = Boolean(text || like || duplicates || this.example);
     const busy = this.input === document.activeElement && this.input.value !== text;
     if (this.grid && (searching || busy || this.selection.active || scrollY > 200)) return;
     await this.show();
@@ -341,4 +348,8 @@ export class App {
       ),
     ];
   }
+}
+
+function duplicatesSaid({ groups, extras }: Copies): string {
+  return groups === 0 ? '' : t('duplicatesFound', { groups: number(groups), extras: number(extras.length) });
 }

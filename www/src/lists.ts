@@ -1,5 +1,5 @@
 /** What the grid shows: all photos, or what was found. */
-import type { DateSuggestion, Library, Page, Search } from 'photorecall';
+import type { DateSuggestion, Library, Page, Photo, Search } from 'photorecall';
 import type { Item, Source } from './grid.js';
 
 /** Results that are asked for at once. */
@@ -43,4 +43,33 @@ export async function results(library: Library, query: Search): Promise<Results>
   const items = async (offset: number, k: number): Promise<Item[]> => found.slice(offset, offset + k);
   const more = async (): Promise<boolean> => after !== undefined && (await page()).found.length > 0;
   return { ratios, items, more, total, likely, suggestion };
+}
+
+/** Photos that are there more than once; in each group the one to keep comes first. */
+export interface Copies extends Source {
+  groups: number;
+  /** All but the first of each group. */
+  extras: Photo[];
+}
+
+/** The same files and the same pictures, group after group. */
+export async function copies(library: Library): Promise<Copies> {
+  const { exact, near } = await library.duplicates();
+  const same = new Map(exact.map((group) => [group[0]?.path, group]));
+  // Of the same files, one stands for all among the same pictures.
+  const merged = near.map((group) =>
+    group.flatMap((photo) => {
+      const files = same.get(photo.path);
+      same.delete(photo.path);
+      return files ?? [photo];
+    }),
+  );
+  const groups = [...merged, ...same.values()];
+  const found = groups.flat().map((photo): Item => ({ photo, score: undefined }));
+  return {
+    ratios: found.map(({ photo }) => photo.width / photo.height),
+    items: async (offset, k) => found.slice(offset, offset + k),
+    groups: groups.length,
+    extras: groups.flatMap((group) => group.slice(1)),
+  };
 }

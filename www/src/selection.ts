@@ -35,11 +35,11 @@ export class Selection {
     this.bar.append(
       this.count,
       button(t('selectAll'), 'line', () => void this.selectAll()),
+      button(t('selectionEnd'), 'line', () => this.end()),
       ...labels,
       button(t('exportCsv'), 'line', () => saveList(this.list, 'csv')),
       button(t('exportJson'), 'line', () => saveList(this.list, 'json')),
       ...remove,
-      button(t('selectionEnd'), 'line', () => this.end()),
     );
     this.word.onkeydown = (event) => {
       if (event.key === 'Enter') this.labelBy((word) => ({ addTags: [word] }));
@@ -87,7 +87,8 @@ export class Selection {
     this.take(await this.page.all());
   }
 
-  private take(photos: Photo[]): void {
+  /** Takes all of these in. */
+  take(photos: Photo[]): void {
     this.active = true;
     for (const photo of photos) this.photos.set(photo.path, photo);
     this.tell();

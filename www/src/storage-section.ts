@@ -118,7 +118,8 @@ export class StorageSection {
     for (const { name = '' } of await indexedDB.databases()) {
       if (/^photorecall\b/.test(name)) await deleteDatabase(name);
     }
-    localStorage.clear();
+    // Other pages of this host have theirs.
+    for (const key of Object.keys(localStorage)) if (key.startsWith('photorecall.')) localStorage.removeItem(key);
     location.assign('./');
   }
 
