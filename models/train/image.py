@@ -3,10 +3,12 @@
     python image.py OUT [--minutes M] [--side 128]
     torchrun --nproc-per-node 2 image.py OUT --threads 1
 
-Three lessons a batch, each where the photo has what it needs:
-- the teacher's soft predictions: the tower's similarity to the 1,000 label embeddings, at a learned
-  temperature, against the teacher's ten likeliest classes (ConSE's idea, Norouzi et al. 2014, learned);
-- the cosine to the mean of those label embeddings, weighted by the predictions;
+What a photo shows is the teacher's soft predictions mixed with what its own words mean. Three lessons a
+batch, each where the photo has what it needs:
+- the distribution over the 1,000 labels: by the tower's similarity to the label embeddings, at a learned
+  temperature, and by a linear head on the tower's features, which is for training alone: it brings in
+  what the teacher tells of all classes (Hinton et al. 2015);
+- the cosine to the mean of the label embeddings, weighted by the distribution (ConSE, Norouzi et al. 2014);
 - its own words: contrastive against the batch's label sentences or captions, and
   against random sentences of the corpus (InfoNCE).
 Small pictures first: most of what is learned early does not need the pixels. What is exported is an
@@ -25,12 +27,18 @@ import torch.nn.functional as F
 from PIL import Image
 
 from photos import Pixels
-from towers import MEAN, STD, ImageTower
+from teacher import UNASKED
+from towers import MEAN, STD, ImageTower, normalise
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
-WEIGHTS = {"samples": 6, "nips17": 6, "flickr": 6, "imagen": 4, "imagenette": 0.4, "grocery": 0.4, "scenes": 0.4, "flowers": 0.3, "pacs": 0.2}
+WEIGHTS = {"samples": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "caltech101": 1.5, "tiny": 0.6, "clothing": 0.6,
+           "catsdogs": 0.5, "grocery": 0.4, "imagewoof": 0.4, "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
+# The words' share in what a photo shows; the teacher sees small photos and drawings badly.
+WORDS_SHARE = {"tiny": 0.6, "mini": 0.5, "pacs": 0.5, "grocery": 0.5}
 OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
+MEET = 16  # steps between two meetings of the processes
+SOFT, SOFTER = 1.5, 2.0  # what the teacher's logits are divided by, for the tower and for the head
 
 
 class Photos:
@@ -39,41 +47,20 @@ class Photos:
     def __init__(self, out, seed):
         self.rows = json.load(open(out / "photos.json"))
         self.pixels = Pixels(out, self.rows)
-        teacher = np.load(out / "teacher.npz")
-        self.classes, self.probabilities = teacher["classes"], teacher["probabilities"].astype(np.float32)
+        self.logits, self.unit = np.load(out / "teacher.npy", mmap_mode="r"), json.load(open(out / "teacher.json"))
         space = np.load(out / "texts.npz")
         self.labels = torch.tensor(space["labels"])
         words = json.load(open(out / "texts.json"))
         at = {text: i for i, text in enumerate(words)}
         self.words = torch.tensor(space["vectors"].astype(np.float32))
         self.texts = [[at[t.strip()] for t in row["texts"] if t.strip() in at] for row in self.rows]
-        self.teach_by_words()
         weight = np.array([0 if row["validation"] else WEIGHTS.get(row["source"], 1) for row in self.rows], float)
-        usable = np.array([bool(t) for t in self.texts]) | (self.probabilities.sum((1, 2)) > 0)
+        asked = self.logits[:, 0] != UNASKED
+        usable = asked | np.array([bool(t) for t in self.texts])
+        share = np.array([WORDS_SHARE.get(row["source"], 0.25) if t else 0 for row, t in zip(self.rows, self.texts)])
+        self.share = np.where(asked, share, 1).astype(np.float32)
         self.steps = np.cumsum(weight * usable) / (weight * usable).sum()
         self.random = np.random.default_rng(seed)
-
-    def teach_by_words(self):
-        """Small photos, which the teacher sees badly or was not asked about: the labels nearest to their
-        words have half a say or all of it."""
-        words, top = {row[0] for row in self.texts if row}, self.classes.shape[2]
-        near = {}
-        for word in words:
-            p, classes = (self.words[word] @ self.labels.T * 30).softmax(0).topk(top)
-            near[word] = classes.numpy() + 1, p.numpy()
-        for i, row in enumerate(self.rows):
-            if not self.texts[i] or (row["source"] not in ("tiny", "mini") and self.probabilities[i].any()):
-                continue
-            classes, p = near[self.texts[i][0]]
-            if not self.probabilities[i].any():
-                self.classes[i], self.probabilities[i] = classes, p
-                continue
-            for view in range(2):
-                share = np.zeros(len(self.labels) + 1, np.float32)
-                np.add.at(share, self.classes[i, view], self.probabilities[i, view])
-                np.add.at(share, classes, p)
-                best = np.argpartition(-share, top)[:top]
-                self.classes[i, view], self.probabilities[i, view] = best, share[best] / share.sum()
 
     def crop(self, pixels, side, flip):
         """A random part, 45 to 100 % of the area, sides between 3:4 and 4:3; uint8 [side, side, 3]."""
@@ -88,33 +75,31 @@ class Photos:
 
     def batch(self, size, side):
         rows = np.sort(np.searchsorted(self.steps, self.random.random(size)).clip(max=len(self.rows) - 1))
-        views = self.random.integers(0, 2, size)
-        x = np.stack([self.crop(self.pixels[r], side, v) for r, v in zip(rows, views)])
+        flips = self.random.integers(0, 2, size)
+        x = np.stack([self.crop(self.pixels[r], side, flip) for r, flip in zip(rows, flips)])
         x = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
         gain = self.random.uniform(0.8, 1.2, (size, 1, 1, 1)) * self.random.uniform(0.9, 1.1, (size, 3, 1, 1))
         gain, grey = torch.tensor(gain, dtype=torch.float32), torch.tensor(self.random.random((size, 1, 1, 1)) < 0.05)
         x = torch.where(grey, x.mean(1, keepdim=True).expand_as(x), x) * gain
         x = (x.clamp(0, 1) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         text = [int(self.random.choice(self.texts[r])) if self.texts[r] else -1 for r in rows]
-        return (x, torch.tensor(self.classes[rows, views].astype(np.int64)),
-                torch.tensor(self.probabilities[rows, views]), torch.tensor(text))
+        logits = (torch.tensor(self.logits[rows][:, 1:]).float() - self.unit["zero"]) * self.unit["scale"]
+        return x, logits, torch.tensor(self.share[rows]), torch.tensor(text)
 
 
-def soft_labels(classes, probabilities, labels):
-    """The teacher's classes as indices into the 1,000 labels (its class 0 is background), renormalised."""
-    weight = probabilities * (classes > 0)
-    index = (classes - 1).clamp(0, len(labels) - 1)
-    total = weight.sum(1, keepdim=True)
-    return index, weight / total.clamp(min=1e-6), (total[:, 0] > 0.05).float()
+def shown(photos, logits, share, text, soft):
+    """A distribution over the labels: the teacher's, and that of the words by their nearness to the labels."""
+    near = (photos.words[text.clamp(min=0)] @ photos.labels.T * 30).softmax(1)
+    return (logits / soft).softmax(1) * (1 - share[:, None]) + near * share[:, None]
 
 
-def lessons(out, photos, classes, probabilities, text, temperature):
-    index, weight, taught = soft_labels(classes, probabilities, photos.labels)
-    scores = (out @ photos.labels.T * temperature.exp()).log_softmax(1)
-    soft = -(scores.gather(1, index) * weight).sum(1)
-    centre = F.normalize((photos.labels[index] * weight[:, :, None]).sum(1), dim=1)
-    conse = 1 - (out * centre).sum(1)
-    loss = ((soft + 2 * conse) * taught).sum() / taught.sum().clamp(min=1)
+def lessons(out, guess, photos, logits, share, text, temperature):
+    wanted = shown(photos, logits, share, text, SOFT)
+    soft = -((out @ photos.labels.T * temperature.exp()).log_softmax(1) * wanted).sum(1).mean()
+    head = -(guess.log_softmax(1) * shown(photos, logits, share, text, SOFTER)).sum(1).mean()
+    sharp = shown(photos, logits, share, text, 1.0)
+    conse = 1 - (out * F.normalize(sharp @ photos.labels, dim=1)).sum(1).mean()
+    loss = soft + head + 2 * conse
     has = text >= 0
     if has.sum() > 1:
         words = photos.words[text[has]]
@@ -131,30 +116,38 @@ def lessons(out, photos, classes, probabilities, text, temperature):
 
 
 class Peers:
-    """The other training processes (under `torchrun`), one thread each: on cores that others use too
-    they lose less to waiting than threads of one process do."""
+    """The other training processes (under `torchrun`), one thread each. Each goes its own way for some steps,
+    then all meet at the mean of their weights (local SGD): on cores that others use too, they wait little."""
 
     def __init__(self):
         self.count, self.rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
         if self.count > 1:
             torch.distributed.init_process_group("gloo")
 
-    def average(self, parameters, done):
-        """Gradients become their means over all processes; so does `done`, that all stop together."""
+    @torch.no_grad()
+    def meet(self, values, done):
+        """`values` become their means over all processes; so does `done`, that all stop together."""
         if self.count == 1:
             return done
-        grads = [p.grad for p in parameters]
-        flat = torch.cat([torch.tensor([float(done)]), *(g.reshape(-1) for g in grads)])
+        flat = torch.cat([torch.tensor([float(done)]), *(v.reshape(-1) for v in values)])
         torch.distributed.all_reduce(flat)
         flat /= self.count
-        for grad, mean in zip(grads, flat[1:].split([g.numel() for g in grads])):
-            grad.copy_(mean.view_as(grad))
+        for value, mean in zip(values, flat[1:].split([v.numel() for v in values])):
+            value.copy_(mean.view_as(value))
         return float(flat[0])
 
 
 def side_at(done, side):
     """Half the side for 40 % of the time, three quarters up to 85 % of it, then all of it."""
     return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.85 else side
+
+
+def start_head(head, tower, labels, temperature):
+    """The head begins as what the tower knows: its similarities to the labels."""
+    with torch.no_grad():
+        scale = temperature.exp() / tower.project.weight.norm(dim=1).norm() * 2
+        head.weight.copy_(labels @ tower.project.weight * scale)
+        head.bias.copy_(labels @ tower.project.bias * scale)
 
 
 def train(args):
@@ -170,9 +163,14 @@ def train(args):
         temperature.data, step = saved["temperature"], saved["step"]
     else:
         average.load_state_dict(tower.state_dict())
-    tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
     photos = Photos(args.out, args.seed + step + 7919 * peers.rank)
-    learned = [*tower.parameters(), temperature]
+    head = torch.nn.Linear(tower.project.in_features, len(photos.labels))
+    start_head(head, tower, photos.labels, temperature)
+    if path.exists() and "head" in saved:
+        head.load_state_dict(saved["head"])
+    tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
+    learned = [*tower.parameters(), *head.parameters(), temperature]
+    shared = [v for v in (*learned, *tower.buffers()) if v.is_floating_point()]
     optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
     loader = ThreadPoolExecutor(1)  # one thread: the order of random numbers stays the seed's
@@ -180,36 +178,41 @@ def train(args):
     coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
     while done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1, (step - first + 1) / 100) * max(0.01, (1 + np.cos(np.pi * done)) / 2)
-        x, classes, probabilities, text = coming.result()
+            group["lr"] = args.rate * min(1, (step - first + 1) / 200) * max(0.005, (1 + np.cos(np.pi * done)) / 2)
+        x, logits, share, text = coming.result()
         coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
-        out = tower(x.contiguous(memory_format=torch.channels_last))
-        loss = lessons(out, photos, classes, probabilities, text, temperature)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.half):
+            features = tower.trunk(x.contiguous(memory_format=torch.channels_last))
+        features = features.float()
+        loss = lessons(normalise(tower.project(features)), head(features), photos, logits, share, text, temperature)
         optimiser.zero_grad()
         loss.backward()
-        done = args.begin + (1 - args.begin) * (time.time() - started) / (60 * args.minutes)
-        done = peers.average(learned, done)
-        torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
+        torch.nn.utils.clip_grad_norm_(learned, 4.0)
         optimiser.step()
         temperature.data.clamp_(max=4.6)
-        keep = min(0.999, (step + 1) / (step + 20))
-        with torch.no_grad():
-            for a, b in zip(average.state_dict().values(), tower.state_dict().values()):
-                a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
         step, seen = step + 1, seen + args.batch * peers.count
-        if step % 100 == 0 and peers.rank == 0:
+        if step % MEET == 0:
+            done = args.begin + (1 - args.begin) * (time.time() - started) / (60 * args.minutes)
+            done = peers.meet([v.data for v in shared], done)
+            keep = min(args.keep, (step - first) / (step - first + 500)) ** MEET
+            with torch.no_grad():
+                for a, b in zip(average.state_dict().values(), tower.state_dict().values()):
+                    a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
+        if step % 160 == 0 and peers.rank == 0:
             rate = seen / (time.time() - started)
-            print(f"step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, {rate:.0f} photos/s", flush=True)
+            print(f"{done:.3f}, step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, "
+                  f"{seen} photos, {rate:.0f} a second", flush=True)
         if time.time() - saved_at > 120 and peers.rank == 0:
-            save(path, tower, average, temperature, step)
+            save(path, tower, average, head, temperature, step)
             saved_at = time.time()
     if peers.rank == 0:
-        save(path, tower, average, temperature, step)
+        save(path, tower, average, head, temperature, step)
 
 
-def save(path, tower, average, temperature, step):
+def save(path, tower, average, head, temperature, step):
     part = path.with_suffix(".part")
-    torch.save({"tower": tower.state_dict(), "average": average.state_dict(), "temperature": temperature.data, "step": step}, part)
+    torch.save({"tower": tower.state_dict(), "average": average.state_dict(), "head": head.state_dict(),
+                "temperature": temperature.data, "step": step}, part)
     part.replace(path)
 
 
@@ -221,6 +224,8 @@ def main():
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--keep", type=float, default=0.999, help="of the moving average, a step")
+    parser.add_argument("--half", action="store_true", help="the convolutions in bfloat16")
     parser.add_argument("--trunk", default="resnet")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

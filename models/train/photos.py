@@ -86,12 +86,17 @@ def sources(raw):
         yield "scenes", file, label
     for file in sorted((raw / "mini").glob("*/n*/*.jpg")):
         yield "mini", file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
+    for source, pattern in (("imagewoof", "*/n*/*.JPEG"), ("inmini", "imagenet-mini/*/n*/*.JPEG")):
+        for file in sorted((raw / source).glob(pattern)):
+            yield source, file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
     for file, label in folders(raw / "clothing", "*/*/*.jpg"):
         yield "clothing", file, label
     for file, label in folders(raw / "flowers", "flowers/*/*.jpg"):
         yield "flowers", file, [f"{label[0]} flower"]
-    for file, label in folders(raw / "catsdogs", "dataset/*/*/*/*.jpg"):
-        yield "catsdogs", file, []
+    told = raw / "catsdogs/dataset/breed_dataset/dog_breeds/labels.csv"
+    breeds = {row["id"]: words(row["breed"]) for row in csv.DictReader(open(told))} if told.exists() else {}
+    for file in sorted((raw / "catsdogs").glob("dataset/*/*/*/*.jp*g")):
+        yield "catsdogs", file, [breeds[file.stem]] if file.stem in breeds else []
     captions = flickr_captions(raw / "flickr/data/captions.txt")
     for file in sorted((raw / "flickr/data/images").glob("*.jpg")):
         yield "flickr", file, captions.get(file.name, [])

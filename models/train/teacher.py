@@ -1,39 +1,50 @@
-"""Stage 3: the ImageNet teacher's soft predictions for every photo, two views each, computed once.
+"""Stage 3: what the ImageNet teacher makes of every photo, computed once.
 
     python teacher.py OUT --model TFLITE [--sources NAME…]
 
-Rows that `teacher.npz` has already are not asked again, so it can be stopped and started.
+Rows that `teacher.npy` has already are not asked again, so it can be stopped and started.
 
-`teacher.npz`: classes [N, 2, 10] and probabilities [N, 2, 10] of the ten likeliest; a photo of a
-source that was not asked for has probabilities 0. View 0 is the whole photo, view 1 its mirror
-image's centre; a small photo has no pixels to spare, and view 0 stands for both.
+`teacher.npy`: [N, 1001] int8, a row a photo: the quantised logits (class 0 is the background), as the net
+has them before its softmax; a photo that was not asked for has UNASKED throughout. `teacher.json`: scale and
+zero, logit = scale · (q - zero). Logits tell of all classes what the ten likeliest's probabilities do not:
+with them the photos of some classes teach about the others (Hinton et al. 2015).
 """
 import argparse
 import functools
 import json
 import pathlib
+import warnings
 from multiprocessing import Pool
 
 import numpy as np
+from PIL import Image
 
-from photos import SIDE, Pixels
+from photos import Pixels
 
-TOP = 10
 INPUT = 224
+UNASKED = -128
 
 
 class Teacher:
     """An int8 or float classifier, run by LiteRT; probabilities over its classes."""
 
-    def __init__(self, path):
+    def __init__(self, path, logits=False):
         from ai_edge_litert.interpreter import Interpreter
 
-        self.net = Interpreter(path, num_threads=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of the memory that all tensors take
+            self.net = Interpreter(path, num_threads=1, experimental_preserve_all_tensors=logits)
         self.net.allocate_tensors()
         self.input, self.output = self.net.get_input_details()[0], self.net.get_output_details()[0]
 
-    def raw(self, pixels):
-        """The dequantised output."""
+    def before_softmax(self):
+        """The int8 tensor with the logits: as many values as the output has, but not a probability's scale."""
+        shape = list(self.output["shape"])
+        fits = [t for t in self.net.get_tensor_details()
+                if list(t["shape"]) == shape and t["dtype"] == np.int8 and t["quantization"][0] > 1 / 200]
+        return fits[-1]
+
+    def see(self, pixels):
         x = pixels[None]
         if self.input["dtype"] == np.int8:
             x = (x.astype(np.int16) - 128).astype(np.int8)
@@ -41,6 +52,10 @@ class Teacher:
             x = x.astype(np.float32) / 127.5 - 1
         self.net.set_tensor(self.input["index"], x)
         self.net.invoke()
+
+    def raw(self, pixels):
+        """The dequantised output."""
+        self.see(pixels)
         y = self.net.get_tensor(self.output["index"]).reshape(-1).astype(np.float32)
         scale, zero = self.output["quantization"]
         return (y - zero) * scale if scale else y
@@ -50,38 +65,21 @@ class Teacher:
         return y if abs(y.sum() - 1) < 0.1 else np.exp(y - y.max()) / np.exp(y - y.max()).sum()
 
 
-def views(pixels):
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    side = pixels.shape[0]
-    yield np.asarray(image.resize((INPUT, INPUT), Image.BICUBIC))
-    if side < SIDE:
-        return
-    edge = side // 10
-    inner = image.crop((edge, edge, side - edge, side - edge)).transpose(Image.FLIP_LEFT_RIGHT)
-    yield np.asarray(inner.resize((INPUT, INPUT), Image.BICUBIC))
-
-
 @functools.cache
 def tools(path, out):
     """What a worker needs, loaded once."""
-    return Teacher(path), Pixels(out, json.load(open(out / "photos.json")))
+    teacher = Teacher(path, logits=True)
+    return teacher, teacher.before_softmax(), Pixels(out, json.load(open(out / "photos.json")))
 
 
 def work(job):
     path, out, rows = job
-    teacher, photos = tools(path, out)
-    found = []
+    teacher, logits, photos = tools(path, out)
+    seen = []
     for row in rows:
-        seen = []
-        for view in views(photos[row]):
-            p = teacher(view)
-            top = np.argsort(-p)[:TOP]
-            seen.append((top, p[top]))
-        found += seen if len(seen) == 2 else seen * 2
-    tops, shares = zip(*found)
-    return rows, np.array(tops, np.int16).reshape(-1, 2, TOP), np.array(shares, np.float16).reshape(-1, 2, TOP)
+        teacher.see(np.asarray(Image.fromarray(photos[row]).resize((INPUT, INPUT), Image.BICUBIC)))
+        seen.append(np.maximum(teacher.net.get_tensor(logits["index"]).reshape(-1), UNASKED + 1))
+    return rows, np.array(seen, np.int8)
 
 
 def main():
@@ -92,21 +90,22 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     rows = json.load(open(args.out / "photos.json"))
-    classes = np.zeros((len(rows), 2, TOP), np.int16)
-    probabilities = np.zeros((len(rows), 2, TOP), np.float16)
-    if (args.out / "teacher.npz").exists():
-        done = np.load(args.out / "teacher.npz")
-        classes, probabilities = done["classes"], done["probabilities"]
+    teacher = Teacher(args.model, logits=True)
+    scale, zero = teacher.before_softmax()["quantization"]
+    json.dump({"scale": float(scale), "zero": int(zero)}, open(args.out / "teacher.json", "w"))
+    path, shape = args.out / "teacher.npy", (len(rows), int(teacher.output["shape"][-1]))
+    if not path.exists():
+        np.lib.format.open_memmap(path, "w+", np.int8, shape)[:] = UNASKED
+    known = np.lib.format.open_memmap(path, "r+")
     wanted = [i for i, row in enumerate(rows)
-              if (not args.sources or row["source"] in args.sources) and not probabilities[i].any()]
+              if (not args.sources or row["source"] in args.sources) and known[i, 0] == UNASKED]
     np.random.default_rng(0).shuffle(wanted)  # what is there when it is stopped is of all kinds
-    jobs = [(args.model, args.out, wanted[i:i + 500]) for i in range(0, len(wanted), 500)]
+    jobs = [(args.model, args.out, sorted(wanted[i:i + 500])) for i in range(0, len(wanted), 500)]
     with Pool(args.workers) as pool:
-        for done, (at, c, p) in enumerate(pool.imap(work, jobs)):
-            classes[at], probabilities[at] = c, p
+        for done, (at, logits) in enumerate(pool.imap_unordered(work, jobs)):
+            known[at] = logits
             if done % 10 == 9 or done + 1 == len(jobs):
-                np.savez(args.out / "teacher.part.npz", classes=classes, probabilities=probabilities)
-                (args.out / "teacher.part.npz").replace(args.out / "teacher.npz")
+                known.flush()
                 print(f"{min((done + 1) * 500, len(wanted))} of {len(wanted)}", flush=True)
 
 

@@ -51,7 +51,8 @@ def corpus(args):
     texts = []
     for names in label_texts(args.labels):
         texts += [t.format(n.lower()) for n in names for t in TEMPLATES]
-    visible = [(names, gloss) for kind, names, gloss in wordnet(args.wordnet) if kind in VISIBLE]
+    nouns = wordnet(args.wordnet) if args.wordnet else []
+    visible = [(names, gloss) for kind, names, gloss in nouns if kind in VISIBLE]
     rng.shuffle(visible)
     for names, gloss in visible:
         texts.append(rng.choice(TEMPLATES).format(names[0]))
