@@ -265,3 +265,80 @@ fn known_models_are_listed_with_size_and_licence() {
         && row["license"] == "MIT"
         && row["here"] == false));
 }
+
+/// A golden folder that `cargo xtask test` makes, or `None` with a word about it.
+fn golden(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/golden")
+        .join(name);
+    if !path.is_dir() {
+        println!("NOT RUN: target/golden/{name} is not there; `cargo xtask test` makes it");
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn a_converted_model_is_smaller_agrees_and_is_used_like_any_other() {
+    let Some(original) = golden("vit") else {
+        return;
+    };
+    let user = User::new();
+    let photos = user.home.path().join("photos");
+    std::fs::create_dir(&photos).expect("writable");
+    let noise =
+        |x: u32, y: u32| image::Rgb([(x * y) as u8, (x * x + y) as u8, (7 * x + y * y) as u8]);
+    for (name, side) in [("a.png", 90), ("b.png", 200)] {
+        let photo = image::RgbImage::from_fn(side, 80, noise);
+        photo.save(photos.join(name)).expect("writable");
+    }
+    let out = user.home.path().join("small");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let convert = |model: &Path, out: &Path| {
+        let (model, out) = (text(model), text(out));
+        user.run(&[
+            "model",
+            "convert",
+            &model,
+            "--out",
+            &out,
+            "--photos",
+            &text(&photos),
+        ])
+    };
+    let done = convert(&original, &out);
+    assert!(done.status.success(), "{}", said(&done));
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(told.contains("13 linear layers, 1 convolutions"), "{told}");
+    let least = told.split("2 photos: least ").nth(1).expect("a cosine");
+    let least: f64 = least
+        .split(',')
+        .next()
+        .expect("a number")
+        .parse()
+        .expect("a number");
+    assert!((0.999..=1.0).contains(&least), "{told}");
+    let bytes = |folder: &Path| folder.join("image.onnx").metadata().expect("there").len();
+    assert!(bytes(&out) * 3 < bytes(&original), "{told}");
+    let manifest = std::fs::read(out.join("manifest.json")).expect("readable");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(manifest["name"], "vit-int8");
+    assert!(user.run(&["model", "import", &text(&out)]).status.success());
+    assert!(user.run(&["model", "verify", "vit-int8"]).status.success());
+    let alone = convert(
+        &original.join("image.onnx"),
+        &user.home.path().join("alone"),
+    );
+    assert!(
+        String::from_utf8_lossy(&alone.stdout).contains("2 photos"),
+        "{}",
+        said(&alone)
+    );
+    let refused = convert(&out, &out);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said(&refused).contains("another folder"),
+        "{}",
+        said(&refused)
+    );
+}

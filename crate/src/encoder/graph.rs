@@ -49,7 +49,7 @@ impl Graph {
             (input, f32::fact(shape).into()),
             output,
             shape.to_vec(),
-            kernels,
+            Some(kernels),
         )
     }
 
@@ -69,17 +69,18 @@ impl Graph {
             (input, i64::fact(shape).into()),
             output,
             shape.to_vec(),
-            kernels,
+            Some(kernels),
         )
     }
 
-    fn load(
+    /// Without kernels tract runs everything as the file has it, linear layers in f32.
+    pub fn load(
         file: &str,
         bytes: Vec<u8>,
         (input, fact): (&str, InferenceFact),
         output: &str,
         shape: Vec<usize>,
-        kernels: &'static Kernels,
+        kernels: Option<&'static Kernels>,
     ) -> Result<Self> {
         let prepared = prepare(bytes, (input, fact), output, &shape, kernels);
         let (plan, report) = prepared.map_err(|error| wrong(file, &error))?;
@@ -129,7 +130,7 @@ fn prepare(
     (input, fact): (&str, InferenceFact),
     output: &str,
     shape: &[usize],
-    kernels: &'static Kernels,
+    kernels: Option<&'static Kernels>,
 ) -> TractResult<(Arc<TypedRunnableModel>, RewriteReport)> {
     let mut framework = tract_onnx::onnx();
     framework.op_register.insert(onnx::LINEAR, FromOnnx::build);
@@ -138,7 +139,7 @@ fn prepare(
         input,
         output,
         shape,
-        kernels: kernels.name(),
+        kernels: kernels.map(Kernels::name),
     };
     let mut model = framework.model_for_proto_model(&onnx::read(bytes, &wanted)?)?;
     model.select_inputs_by_name([input])?;
@@ -147,7 +148,10 @@ fn prepare(
         .with_input_fact(0, fact)?
         .into_typed()?
         .into_decluttered()?;
-    let (model, rewritten) = rules::apply(model, kernels)?;
+    let (model, rewritten) = match kernels {
+        Some(kernels) => rules::apply(model, kernels)?,
+        None => (model, BTreeMap::new()),
+    };
     let model = model.into_optimized()?;
     let mut left = BTreeMap::new();
     for node in model.nodes() {

@@ -193,7 +193,7 @@ impl Manifest {
     }
 
     /// How a photo becomes the image tower's input.
-    pub(super) fn preprocess(&self) -> Preprocess {
+    pub fn preprocess(&self) -> Preprocess {
         let ImageTower {
             size,
             resize,

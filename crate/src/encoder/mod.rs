@@ -8,6 +8,8 @@
 //! An encoder is shared freely between threads: a run has its own state.
 
 mod attention;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod convert;
 mod files;
 mod graph;
 mod linear;

@@ -30,8 +30,8 @@ pub(super) struct Wanted<'a> {
     pub output: &'a str,
     /// The input's shape; a mask of the input is all ones, of the same shape.
     pub shape: &'a [usize],
-    /// Name of the kernels to pack for.
-    pub kernels: &'a str,
+    /// Name of the kernels to pack for; without one the layers stay as they are.
+    pub kernels: Option<&'a str>,
 }
 
 /// Parses a file and makes of it what tract is to read.
@@ -50,7 +50,9 @@ pub(super) fn read(bytes: Vec<u8>, wanted: &Wanted) -> TractResult<ModelProto> {
     check(graph)?;
     drop_unused(graph);
     see_everything(graph, wanted);
-    join_linear(graph, wanted.kernels);
+    if let Some(kernels) = wanted.kernels {
+        join_linear(graph, kernels);
+    }
     drop_unused(graph);
     Ok(model)
 }
@@ -409,7 +411,7 @@ fn bias_after(uses: &Uses, value: &str, n: usize) -> Option<(Vec<f32>, String)> 
 }
 
 /// Drops nodes and constants that no output needs.
-fn drop_unused(graph: &mut GraphProto) {
+pub(super) fn drop_unused(graph: &mut GraphProto) {
     let mut needed: HashSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
     let makers: HashMap<String, usize> = (graph.node.iter().enumerate())
         .flat_map(|(at, node)| node.output.iter().map(move |output| (output.clone(), at)))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::change_axes::perm_to_ops;
+use tract_onnx::tract_core::ops::change_axes::{AxisOp, perm_to_ops};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
@@ -53,6 +53,8 @@ struct Linear {
     x_order: Vec<usize>,
     /// The weights' axes in the order that makes them `[k, n]`.
     w_order: Vec<usize>,
+    /// Which of the output's axes has the columns; the layer makes it the last one.
+    columns: usize,
     rows: usize,
     k: usize,
     n: usize,
@@ -61,9 +63,10 @@ struct Linear {
 /// Where an axis is: in the weights, in the activations, in the output.
 type Places = (Option<usize>, Option<usize>, Option<usize>);
 
-/// Recognises `[…, m, k] · [k, n]`: the weights' one free axis is the output's last, and the
-/// activations' axes that are not summed keep their order. Several axes may be summed, wherever they
-/// are: the output projection of an attention sums over heads and over their values.
+/// Recognises `[…, m, k] · [k, n]`: the weights have one free axis, and the activations' axes that are not
+/// summed keep their order. Several axes may be summed, wherever they are: the output projection of an
+/// attention sums over heads and over their values. Where nothing is joined to an image's patches, tract
+/// leaves them as the convolution made them, columns first: the free axis may be any of the output's.
 fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) -> Option<Linear> {
     let place = |slots: &TVec<usize>| slots.first().copied();
     let places: Vec<Places> = op
@@ -88,11 +91,16 @@ fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) 
         }
     }
     let (free_in_w, free_in_out) = free?;
-    if summed.is_empty() || free_in_out + 1 != out.len() {
+    if summed.is_empty() {
         return None;
     }
     summed.sort_unstable();
     kept.sort_unstable();
+    // Columns first on both sides is a pointwise convolution: tract is as fast in f32.
+    let rows_first = summed[0].0 + summed.len() == x.len();
+    if free_in_out + 1 != out.len() && !rows_first {
+        return None;
+    }
     let order: Vec<usize> = kept
         .iter()
         .filter(|(in_x, _)| x[*in_x] > 1)
@@ -118,6 +126,7 @@ fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) 
         input: 1 - w_at,
         x_order,
         w_order,
+        columns: free_in_out,
         rows,
         k,
         n: w[free_in_w],
@@ -128,7 +137,7 @@ fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) 
 fn bias_after<'m>(
     model: &'m TypedModel,
     node: &'m TypedNode,
-    n: usize,
+    (columns, n): (usize, usize),
 ) -> TractResult<Option<(Vec<f32>, &'m TypedNode)>> {
     let Some(next) = model.single_succ(node.id)? else {
         return Ok(None);
@@ -147,7 +156,7 @@ fn bias_after<'m>(
     };
     let same_shape = next.outputs[0].fact.shape == node.outputs[0].fact.shape;
     let fits = bias.len() == n
-        && bias.shape().last() == Some(&n)
+        && bias.shape().get(columns) == Some(&n)
         && bias.datum_type() == f32::datum_type();
     if !(same_shape && fits) {
         return Ok(None);
@@ -207,6 +216,7 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
         input,
         x_order,
         w_order,
+        columns,
         rows,
         k,
         n,
@@ -221,7 +231,7 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
         .iter()
         .copied()
         .collect();
-    let bias = bias_after(model, node, n)?;
+    let bias = bias_after(model, node, (columns, n))?;
     let (q, scale) = quantise(&w, n);
     let packed = table.0.pack_i8(
         &q,
@@ -236,14 +246,21 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     for (i, op) in perm_to_ops(&x_order).into_iter().enumerate() {
         x = patch.wire_node(format!("{name}.axes{i}"), op, &[x])?[0];
     }
+    let mut shape: TVec<usize> = out.into();
+    shape.remove(columns);
+    shape.push(n);
     let op = QLinear {
         weights: Arc::new(Weights::I8(packed)),
-        shape: out.into(),
+        shape,
         rows,
         table: *table,
     };
-    let wired = patch.wire_node(format!("{name}.qlinear"), op, &[x])?;
-    patch.shunt_outside(model, last.into(), wired[0])?;
+    let mut made = patch.wire_node(format!("{name}.qlinear"), op, &[x])?[0];
+    if columns + 1 != out.len() {
+        let back = AxisOp::Move(out.len() - 1, columns);
+        made = patch.wire_node(format!("{name}.columns"), back, &[made])?[0];
+    }
+    patch.shunt_outside(model, last.into(), made)?;
     Ok(Some(patch))
 }
 

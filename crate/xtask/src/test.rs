@@ -53,6 +53,9 @@ fn golden_towers() -> Result<()> {
     std::fs::create_dir_all(&out)?;
     let shared = paths::root().join("../shared");
     towers(&python, &golden, &out, &shared.join("photos/images"))?;
+    let mut architectures = Command::new(&python);
+    architectures.arg(golden.join("architectures.py"));
+    tools::run(architectures.arg(out.join("architectures")))?;
     whole_vocabulary(&python, &golden, &out, &shared.join("clip"))
 }
 

@@ -308,6 +308,8 @@ pub enum ModelCommand {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Make a model's weights int8, a scale an output channel, out of fp32 or fp16 ONNX
+    Convert(ConvertArgs),
     /// Check a model's files and run it once
     Verify {
         /// A folder, or a name
@@ -319,6 +321,19 @@ pub enum ModelCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Args)]
+pub struct ConvertArgs {
+    /// A model's folder with its manifest.json, or one ONNX file
+    #[arg(value_name = "FOLDER|FILE")]
+    pub model: PathBuf,
+    /// The folder that the converted files go to
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Photos to compare the two on: the cosine of what they make of each
+    #[arg(long, value_name = "FOLDER")]
+    pub photos: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
-//! Models by name: what there is, fetched, imported, verified, removed.
+//! Models by name: what there is, fetched, imported, converted, verified, removed.
 
+mod convert;
 mod fetch;
 mod install;
 mod known;
@@ -23,6 +24,7 @@ pub fn run(command: &ModelCommand) -> anyhow::Result<Outcome> {
         ModelCommand::List { json } => list(*json),
         ModelCommand::Fetch(args) => fetch(args),
         ModelCommand::Import { paths } => import(paths),
+        ModelCommand::Convert(args) => convert::convert(args),
         ModelCommand::Verify { model } => verify(model),
         ModelCommand::Remove { name } => remove(name),
     }
