@@ -213,6 +213,36 @@ fn the_shipped_towers_converted_from_f32_agree_better_than_u8_a_tensor() {
 }
 
 #[test]
+fn files_in_fp16_are_converted_as_those_in_f32() {
+    let Some(folder) = graphs("architectures/tinyclip-8m") else {
+        return;
+    };
+    let golden = Golden::read(&folder, "image", IMAGE, "embeds");
+    let wide = to_int8("image.onnx", &golden.graph).expect("converts");
+    for name in ["image-half.onnx", "image-cast.onnx"] {
+        let graph = std::fs::read(folder.join(name)).expect("a graph");
+        let converted = to_int8(name, &graph).expect("converts");
+        let counts = (converted.linear, converted.convolutions, converted.tables);
+        assert_eq!(
+            counts,
+            (wide.linear, wide.convolutions, wide.tables),
+            "{name}"
+        );
+        let (agreement, count) = golden.agreement(&converted.onnx, Some(Kernels::best()));
+        println!("{name}: cosine {agreement:.6}");
+        assert_eq!(count("QLinear"), 12, "{name}");
+        assert!(agreement >= 0.999, "{name}: {agreement}");
+        let half_the_file = converted.onnx.len() * 3 < graph.len() * 2;
+        assert!(
+            half_the_file,
+            "{name}: {} → {} bytes",
+            graph.len(),
+            converted.onnx.len()
+        );
+    }
+}
+
+#[test]
 fn what_has_no_weights_to_convert_is_refused_by_name() {
     let error = to_int8("empty.onnx", b"").expect_err("no weights");
     assert!(error.to_string().contains("empty.onnx"), "{error}");

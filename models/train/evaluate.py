@@ -86,6 +86,7 @@ class Conse:
         from teacher import Teacher
 
         self.net, self.space = Teacher(str(path)), np.load(space)
+        assert "axes" in self.space, f"{space} is begin.py's: ConSE needs the sentence encoder's space, which text.py makes"
 
     def images(self, pictures):
         out = []

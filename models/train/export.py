@@ -1,8 +1,9 @@
 """Stage 5: both towers as ONNX with int8 weights, and their manifest.
 
-    python export.py OUT MODEL [--version 0.1.0] [--untrained] --merges FILE
+    python export.py OUT MODEL [--version 0.1.0] [--only image] [--untrained] --merges FILE
 
 OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx`, `merges.txt` and `manifest.json`.
+With --only, the other tower's file stays as it is in MODEL: what was not trained does not change.
 Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row, for the embedding),
 followed by DequantizeLinear; activations stay f32 in the graph, and the text tower's are smoothed for
 runtimes that make them integers. Each graph is checked against its PyTorch tower.
@@ -211,6 +212,7 @@ def main():
     parser.add_argument("--merges", type=pathlib.Path, required=True, help="CLIP's merges; the first ones are taken")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--untrained", action="store_true", help="random weights where there are none")
+    parser.add_argument("--only", choices=["image", "text"])
     parser.add_argument("--trunk", default="resnet")
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -222,9 +224,12 @@ def main():
         image.load_state_dict(torch.load(args.out / "image.pt")["average"])
     args.model.mkdir(parents=True, exist_ok=True)
     photos, sentences = examples(args.out, 32, args.merges)
-    smooth(text, sentences)
-    worst = min(write(image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"),
-                write(text, sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
+    worst = 1.0
+    if args.only != "text":
+        worst = min(worst, write(image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"))
+    if args.only != "image":
+        smooth(text, sentences)
+        worst = min(worst, write(text, sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
     assert worst >= LEAST_COSINE, worst
     # A header line, then one merge for each id that is neither a byte nor special.
     lines = args.merges.read_text(encoding="utf-8").split("\n")[:VOCABULARY - 514 + 1]

@@ -6,7 +6,7 @@ Writes OUT/NAME/ for TinyCLIP-8M, CLIP ViT-B/32, and towers after SigLIP, Mobile
 (and `text.onnx`) with the operators that their exports have, exact in widths, heads, tokens and activations,
 of two layers each (--full: of all layers); `image.f32` (`text.f32`): an input and what onnxruntime makes of
 it; and `image-u8.f32`: what it makes of the same quantised as model hubs do, u8 with one scale a tensor.
-`shipped/` has the shipped towers in f32.
+`shipped/` has the shipped towers in f32; TinyCLIP is there in fp16 too, all of it and the weights alone.
 """
 import argparse
 import pathlib
@@ -187,6 +187,32 @@ def shipped(file):
     return model
 
 
+def half(graph, whole):
+    """The same in fp16: all of it with Casts at both ends, or the weights alone, each behind a Cast."""
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    nodes, weights = list(model.graph.node), list(model.graph.initializer)
+    del model.graph.node[:], model.graph.initializer[:]
+    for tensor in weights:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype != np.float32:
+            model.graph.initializer.append(tensor)
+            continue
+        name = tensor.name if whole else f"{tensor.name}.half"
+        model.graph.initializer.append(numpy_helper.from_array(array.astype(np.float16), name))
+        if not whole:
+            model.graph.node.append(helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
+    if whole:
+        for node in nodes:
+            node.input[:] = ["pixels.half" if name == "pixel_values" else name for name in node.input]
+            node.output[:] = ["embeds.half" if name == "embeds" else name for name in node.output]
+        first = helper.make_node("Cast", ["pixel_values"], ["pixels.half"], to=TensorProto.FLOAT16)
+        nodes = [first, *nodes, helper.make_node("Cast", ["embeds.half"], ["embeds"], to=TensorProto.FLOAT)]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
 def run(path, x):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x})[0].ravel()
@@ -227,7 +253,10 @@ def main():
     parser.add_argument("--full", action="store_true", help="all layers")
     args = parser.parse_args()
     layers = lambda all_layers: all_layers if args.full else 2
-    write(args.out / "tinyclip-8m", "image", clip_image(256, 4, layers(10), 16))
+    tiny = clip_image(256, 4, layers(10), 16)
+    write(args.out / "tinyclip-8m", "image", tiny)
+    for name, whole in (("half", True), ("cast", False)):
+        onnx.save(half(tiny, whole), args.out / "tinyclip-8m" / f"image-{name}.onnx")
     write(args.out / "tinyclip-8m", "text", clip_text(256, 4, layers(3)))
     write(args.out / "clip-vit-b32", "image", clip_image(768, 12, layers(12), 32))
     write(args.out / "clip-vit-b32", "text", clip_text(512, 8, layers(12)))
