@@ -6,7 +6,8 @@ RAW holds one folder for each source, as fetched; OUT gets `photos-SIDE.npy` [N,
 SIDE and `photos.json`, a row a photo: source, texts (label sentences or captions), where it lies (side,
 at), and whether it is kept for validation. A photo's side of the split hangs on the hash of its bytes, so
 it never changes. Photos of `--evaluation` are left out by digest, and near-duplicates of them by an
-average hash; training photos that are near-duplicates of a validation photo are left out as well.
+average hash and by the correlation of 16x16 grey pixels, which finds them at 64 px too; training photos that
+are near-duplicates of a validation photo are left out as well.
 """
 import argparse
 import csv
@@ -22,6 +23,7 @@ from PIL import Image, ImageOps
 SIDE = 160
 SMALL = {"tiny": 64, "mini": 84, "scenes": 150}  # sources whose photos are this small: no pixels are invented on disk
 VALIDATION_SHARE = 0.05
+ALIKE = 0.93  # correlation from which a photo is taken for one of the evaluation's
 HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
 
 
@@ -136,6 +138,13 @@ def average_hash(image):
     return int("".join("1" if bit else "0" for bit in (small > small.mean()).ravel()), 2)
 
 
+def grey(image):
+    """The middle square in 16x16 grey values, centred, of length 1: products are correlations."""
+    pixels = np.asarray(ImageOps.fit(image.convert("L"), (SIDE, SIDE), Image.BICUBIC).resize((16, 16), Image.BOX), np.float32).ravel()
+    pixels = pixels - pixels.mean()
+    return pixels / max(np.linalg.norm(pixels), 1e-6)
+
+
 def decode(job):
     source, file, texts = job
     data = file.read_bytes()
@@ -150,17 +159,20 @@ def decode(job):
     side = SMALL.get(source, SIDE)
     image = ImageOps.fit(image, (side, side), Image.BICUBIC)
     validation = source in HELD_OUT or int(digest[:8], 16) / 2**32 < VALIDATION_SHARE
-    return np.asarray(image), {"source": source, "texts": texts, "digest": digest, "hash": near,
+    return np.asarray(image), grey(image), {"source": source, "texts": texts, "digest": digest, "hash": near,
                                "file": file.name, "validation": validation, "side": side}
 
 
 def evaluation_marks(folder):
-    digests, hashes = set(), []
+    """Digests, average hashes and grey pixels, the mirrored ones too."""
+    digests, hashes, greys = set(), [], []
     for file in sorted(pathlib.Path(folder).rglob("*")):
         if file.suffix.lower() in (".jpg", ".jpeg", ".png"):
             digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
-            hashes.append(average_hash(Image.open(file).convert("RGB")))
-    return digests, np.array(hashes, dtype=np.uint64)
+            image = Image.open(file).convert("RGB")
+            hashes.append(average_hash(image))
+            greys += [grey(image), grey(ImageOps.mirror(image))]
+    return digests, np.array(hashes, dtype=np.uint64), np.array(greys)
 
 
 def near(one, marks, most):
@@ -191,15 +203,15 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    digests, hashes = evaluation_marks(args.evaluation)
+    digests, hashes, greys = evaluation_marks(args.evaluation)
     jobs = list(sources(args.raw))
     stores, rows, left_out = Stores(args.out, jobs), [], 0
     with Pool(args.workers) as pool:
         for done in pool.imap(decode, jobs, chunksize=64):
             if done is None:
                 continue
-            pixels, row = done
-            if row["digest"] in digests or near(row["hash"], hashes, 3):
+            pixels, small, row = done
+            if row["digest"] in digests or near(row["hash"], hashes, 3) or (greys @ small).max() > ALIKE:
                 left_out += 1
                 continue
             stores.append(pixels, row)
