@@ -205,8 +205,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 /// When it is no ONNX file.
 pub fn image_tower(file: &str, bytes: &[u8]) -> Result<Option<Tower>> {
     let graph = parse(file, bytes)?.graph.unwrap_or_default();
-    let inputs = graph.input.iter();
-    let square = inputs.filter_map(|input| {
+    let square = graph.input.iter().find_map(|input| {
         let shape = fixed_shape(input)?;
         let [1, 3, height, width] = shape[..] else {
             return None;
@@ -215,14 +214,11 @@ pub fn image_tower(file: &str, bytes: &[u8]) -> Result<Option<Tower>> {
     });
     let output = graph.output.iter();
     let output = output.max_by_key(|output| output.name.contains("embed"));
-    Ok(square
-        .last()
-        .zip(output)
-        .map(|((input, shape), output)| Tower {
-            input,
-            output: output.name.clone(),
-            shape,
-        }))
+    Ok(square.zip(output).map(|((input, shape), output)| Tower {
+        input,
+        output: output.name.clone(),
+        shape,
+    }))
 }
 
 /// An input's shape; a batch that has a name only is 1.
@@ -267,10 +263,10 @@ fn widen(graph: &mut GraphProto) {
 }
 
 fn widen_type(kind: &mut TypeProto) {
-    if let Some(Value::TensorType(tensor)) = &mut kind.value {
-        if tensor.elem_type == DataType::Float16 as i32 {
-            tensor.elem_type = DataType::Float as i32;
-        }
+    if let Some(Value::TensorType(tensor)) = &mut kind.value
+        && tensor.elem_type == DataType::Float16 as i32
+    {
+        tensor.elem_type = DataType::Float as i32;
     }
 }
 
