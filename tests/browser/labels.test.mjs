@@ -215,6 +215,54 @@ test('the search box offers recent searches and filters; dates said in words; a 
   await end(guest);
 });
 
+test('selected photos are copied into a folder, and nothing there is written over', async () => {
+  const guest = await visitor(browser, host.url);
+  const { page } = guest;
+  // A folder of the browser's own stands for one of the reader's.
+  const stand = () => (window.showDirectoryPicker = async () => navigator.storage.getDirectory());
+  await page.addInitScript(stand);
+  await page.reload();
+  await named(page, 'Choose photos').waitFor({ timeout: 60_000 });
+  const photos = await drawPhotos(page, 4);
+  await choose(page, () => named(page, 'Choose photos').click(), photos);
+  await added(page);
+  await named(page, 'Select').click();
+  await page.keyboard.press('Control+a');
+  for (let time = 1; time <= 2; time++) {
+    await page.getByRole('button', { name: 'Copy into a folder…' }).click();
+    await page.getByText('4 of 4 photos handed on').nth(time - 1).waitFor();
+  }
+  const sizes = await page.evaluate(async () => {
+    const sizes = {};
+    for await (const [name, handle] of (await navigator.storage.getDirectory()).entries()) sizes[name] = (await handle.getFile()).size;
+    return sizes;
+  });
+  const expected = photos.flatMap(({ name, buffer }) => [[name, buffer.length], [name.replace('.jpg', ' (2).jpg'), buffer.length]]);
+  assert.deepEqual(sizes, Object.fromEntries(expected));
+  await end(guest);
+});
+
+test('a finger goes through the photos', async () => {
+  const guest = await withPhotos(4, { hasTouch: true, viewport: { width: 390, height: 844 } });
+  const { page, context } = guest;
+  const order = await shown(page);
+  await page.locator('.tile button').first().tap();
+  await page.getByRole('dialog', { name: order[0] }).waitFor();
+  const session = await context.newCDPSession(page);
+  const swipe = async (from, to) => {
+    await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [from] });
+    await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [to] });
+    await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  };
+  await swipe({ x: 300, y: 400 }, { x: 100, y: 410 });
+  await page.getByRole('dialog', { name: order[1] }).waitFor();
+  await swipe({ x: 100, y: 400 }, { x: 300, y: 410 });
+  await page.getByRole('dialog', { name: order[0] }).waitFor();
+  await swipe({ x: 200, y: 300 }, { x: 205, y: 500 });
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  await end(guest);
+});
+
 test('photos that are there twice are found, the further copies selected, and removed with a way back', async () => {
   const guest = await withPhotos(6);
   const { page } = guest;

@@ -74,6 +74,21 @@ test('a library goes out as one file and comes back as it was, after everything 
   assert.deepEqual(guest.strangers, []);
 });
 
+test('the browser is asked to keep the library, and what it says is told', async () => {
+  const guest = await withPhotos(1);
+  const { page, context } = guest;
+  await settings(page);
+  await page.getByText('The browser may clear this when the disk is full.').waitFor();
+  await named(page, 'Keep it').click();
+  await page.getByRole('alert').getByText('The browser did not agree.').waitFor();
+  const session = await context.newCDPSession(page);
+  await session.send('Browser.grantPermissions', { origin: new URL(host.url).origin, permissions: ['durableStorage'] });
+  await named(page, 'Keep it').click();
+  await page.getByText('The browser keeps this until you delete it.').waitFor();
+  assert.equal(await named(page, 'Keep it').isVisible(), false);
+  await context.close();
+});
+
 test('the command line searches the unpacked file', { skip: !binary && 'PHOTORECALL_BIN does not name the command line' }, async () => {
   const folder = join(work, 'unpacked');
   execFileSync('mkdir', [folder]);

@@ -2,7 +2,7 @@
 import { type LabelChange, type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
 import { announce, button, find, h, toast } from './dom.js';
 import { filterRow } from './filters.js';
-import { folders, listFolder, mayRead } from './folders.js';
+import { folders, listFolder, mayRead, original } from './folders.js';
 import { Grid, nameOf, type Source } from './grid.js';
 import { number, t } from './i18n.js';
 import { type Copies, copies, everything, type Results, results } from './lists.js';
@@ -51,6 +51,7 @@ export class App {
     this.selection = new Selection({
       readOnly,
       all: () => this.allShown(),
+      file: (photo) => this.fileOf(photo),
       label: (paths, change) => this.label(paths, change),
       remove: (paths) => this.remove(paths, t('count', { count: number(paths.length) })),
       changed: () => this.grid?.markAll(),
@@ -162,6 +163,14 @@ export class App {
   private async allShown(): Promise<Photo[]> {
     const items = (await this.grid?.all()) ?? [];
     return items.map(({ photo }) => photo);
+  }
+
+  /** The photo's own file: from its folder, or from the host that has the library. */
+  private async fileOf({ path }: Photo): Promise<Blob | undefined> {
+    const url = this.library.photoUrl(path);
+    if (url === undefined) return original(path);
+    const response = await fetch(url);
+    return response.ok ? response.blob() : undefined;
   }
 
   private async label(paths: string[], change: LabelChange): Promise<void> {

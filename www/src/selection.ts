@@ -1,14 +1,18 @@
 /** Photos that are selected, and the bar that says what can be done with them. */
 import type { LabelChange, Photo } from 'photorecall';
-import { announce, button, find, h } from './dom.js';
+import { announce, button, find, h, toast } from './dom.js';
 import { saveList } from './exporting.js';
+import { canCopy, canShare, copyInto, type FileOf, share } from './handing.js';
 import { number, t } from './i18n.js';
+import { said } from './said.js';
 
 /** What the selection asks of the page. */
 export interface Selectable {
   readOnly: boolean;
   /** All photos that the grid shows. */
   all(): Promise<Photo[]>;
+  /** A photo's own file, where it can be had. */
+  file: FileOf;
   label(paths: string[], change: LabelChange): Promise<void>;
   remove(paths: string[]): Promise<void>;
   /** The selection is another one now. */
@@ -39,6 +43,8 @@ export class Selection {
       ...labels,
       button(t('exportCsv'), 'line', () => saveList(this.list, 'csv')),
       button(t('exportJson'), 'line', () => saveList(this.list, 'json')),
+      ...(canCopy() ? [button(t('copyInto'), 'line', () => void this.hand(copyInto))] : []),
+      ...(canShare() ? [button(t('share'), 'line', () => void this.hand(share))] : []),
       ...remove,
     );
     this.word.onkeydown = (event) => {
@@ -103,6 +109,17 @@ export class Selection {
     this.word.value = '';
     if (word) void this.label(change(word));
     else this.word.focus();
+  }
+
+  /** Hands the photos on; those whose files cannot be had are counted. */
+  private async hand(way: (photos: readonly Photo[], fileOf: FileOf) => Promise<number | undefined>): Promise<void> {
+    const { list } = this;
+    try {
+      const count = await way(list, this.page.file);
+      if (count !== undefined) toast(t(count < list.length ? 'handedSome' : 'handed', { count: number(count), all: number(list.length) }));
+    } catch (thrown) {
+      if (!(thrown instanceof DOMException && thrown.name === 'AbortError')) toast(said(thrown));
+    }
   }
 
   private async remove(): Promise<void> {

@@ -21,6 +21,9 @@ export interface ViewerActions {
   remove: ((photo: Photo) => void) | undefined;
 }
 
+/** How far a finger goes for a swipe, CSS pixels. */
+const SWIPE = 50;
+
 export class Viewer {
   private readonly dialog = h('dialog', { className: 'viewer' });
   private readonly image = h('img', { alt: '' });
@@ -57,12 +60,25 @@ export class Viewer {
       if (key === 'ArrowLeft') void this.step(-1);
       if (key === 'ArrowRight') void this.step(1);
     });
+    this.swipes();
     this.dialog.addEventListener('close', () => {
       this.release();
       actions.closed(this.at);
     });
     this.image.onload = () => URL.revokeObjectURL(this.image.src);
     document.body.append(this.dialog);
+  }
+
+  /** A finger drawn sideways goes to the neighbour, down closes. */
+  private swipes(): void {
+    let start: Touch | undefined;
+    this.stage.addEventListener('touchstart', ({ touches }) => (start = touches.length === 1 ? touches[0] : undefined), { passive: true });
+    this.stage.addEventListener('touchend', ({ changedTouches: [end] }) => {
+      if (!start || !end) return;
+      const [across, down] = [end.clientX - start.clientX, end.clientY - start.clientY];
+      if (Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(down)) void this.step(across < 0 ? 1 : -1);
+      else if (down > SWIPE && down > 2 * Math.abs(across)) this.dialog.close();
+    });
   }
 
   /** Shows the photo at a place of the grid. */
