@@ -149,12 +149,12 @@ export class Library {
    * page's `next`; what decoding throws for a photo that cannot be read.
    */
   async page(query: Search): Promise<Page> {
-    const { text = '', filter = '', names = true, k = 50, offset = 0, after, minScore, grouped = false } = query;
+    const { text = '', filter = '', names = true, k = 50, offset = 0, after, minScore, recall = 'high', grouped = false } = query;
     const like = [query.like ?? []].flat();
     const embedding = await this.embeddingFor(text, [query.image ?? []].flat(), like);
     const [page, suggestion] = await Promise.all([
       this.index.call('page', {
-        ...{ text, filter, names, k, offset, grouped, exclude: like },
+        ...{ text, filter, names, k, offset, recall, grouped, exclude: like },
         ...(embedding && { embedding }),
         ...(after === undefined ? {} : { after }),
         ...(minScore === undefined ? {} : { minScore }),

@@ -141,6 +141,8 @@ export interface Search {
   minScore?: number;
   /** False for no look at the names of files, folders, albums and tags. */
   names?: boolean;
+  /** How good the answer should be, against how fast; `high` if left out: 99 % of the ten nearest. */
+  recall?: 'fast' | 'high' | 'exact';
   /** Put near duplicates under the best of them. */
   grouped?: boolean;
 }

@@ -12,6 +12,7 @@ use super::convert::{
     Answer, JsDamage, JsDuplicates, JsPage, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
 };
 use crate::error::Error;
+use crate::index::Recall;
 use crate::library::ask::{Ask, Filter};
 use crate::library::{LabelChange, Library, ModelRef, Opened, Photo, Query};
 use crate::store::idb::{IdbStore, Thumbnail};
@@ -32,6 +33,8 @@ export interface IndexQuery {
   offset?: number;
   /** `next` of the page before. */
   after?: string;
+  /** How good the answer should be, against how fast: `high` if left out. */
+  recall?: 'fast' | 'high' | 'exact';
   /** Leave out photos with a lower cosine. */
   minScore?: number;
   /** Leave out the photos of these paths. */
@@ -111,7 +114,29 @@ struct JsQuery {
     #[serde(default)]
     exclude: Vec<String>,
     #[serde(default)]
+    recall: JsRecall,
+    #[serde(default)]
     grouped: bool,
+}
+
+/// [`Recall`] by JavaScript's names.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum JsRecall {
+    Fast,
+    #[default]
+    High,
+    Exact,
+}
+
+impl From<JsRecall> for Recall {
+    fn from(recall: JsRecall) -> Self {
+        match recall {
+            JsRecall::Fast => Self::Fast,
+            JsRecall::High => Self::High,
+            JsRecall::Exact => Self::Exact,
+        }
+    }
 }
 
 impl JsQuery {
@@ -135,6 +160,7 @@ impl JsQuery {
             after: self.after.map(|text| text.parse()).transpose()?,
             min_score: self.min_score,
             exclude: self.exclude,
+            recall: self.recall.into(),
             grouped: self.grouped,
         })
     }
