@@ -1,7 +1,9 @@
 /** The worker's index: a library in IndexedDB, or one opened from bytes. */
+import { encoderHandlers } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
 import { wasm } from './glue.js';
 import type {
+  Cluster,
   Damage,
   DateSuggestion,
   Duplicates,
@@ -10,6 +12,7 @@ import type {
   IndexQuery,
   LabelChange,
   ModelRef,
+  Month,
   ParsedQuery,
   Photo,
   Stats,
@@ -59,16 +62,46 @@ function change<T>(act: (index: Index) => T): T {
   return act(opened());
 }
 
+/** The index has the vectors of usual words, or will never have them. */
+let learning: Promise<void> = Promise.resolve();
+/** Opening and the first search come before the usual words, in milliseconds. */
+const LEARN_AFTER_MS = 500;
+
+/** Gives the index the vectors of usual words, one at a time, so that calls come between them. */
+async function learn(index: Index): Promise<void> {
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  await pause(LEARN_AFTER_MS);
+  const vectors: number[] = [];
+  for (const text of wasm().vocabulary()) {
+    if (index !== current()) return;
+    vectors.push(...encoderHandlers.embedText(text));
+    await pause(0);
+  }
+  if (index === current()) index.setVocabulary(Float32Array.from(vectors));
+}
+
+function current(): Index | undefined {
+  return index;
+}
+
+function use(opened: Index): void {
+  index = opened;
+  newest = facets = undefined;
+  // A model without words has no usual ones, and another model's library none of this one's.
+  learning = foreign ? Promise.resolve() : learn(opened).catch(() => undefined);
+}
+
 export const indexHandlers = {
   /** With `anyModel`, a library of another model is opened too, to list and to copy. */
   async openIndex(name: string, model: ModelRef, anyModel = false): Promise<void> {
-    foreign = newest = facets = undefined;
-    index = (anyModel && (await wasm().Index.openStored(name))) || (await wasm().Index.open(name, model));
+    const opened = (anyModel && (await wasm().Index.openStored(name))) || (await wasm().Index.open(name, model));
+    foreign = undefined;
     try {
-      index.requireModel(model);
+      opened.requireModel(model);
     } catch (thrown) {
       foreign = PhotorecallError.from(thrown);
     }
+    use(opened);
   },
 
   /** Whether the library is another model's. */
@@ -81,9 +114,9 @@ export const indexHandlers = {
   },
 
   openBytes(manifest: Uint8Array, segments: Map<string, Uint8Array>, model: ModelRef): void {
-    index = wasm().Index.fromBytes(manifest, segments);
-    index.requireModel(model);
-    newest = facets = undefined;
+    const opened = wasm().Index.fromBytes(manifest, segments);
+    opened.requireModel(model);
+    use(opened);
   },
 
   put(photo: Photo, embedding: Float32Array, thumbnail?: Uint8Array): void {
@@ -159,6 +192,15 @@ export const indexHandlers = {
 
   suggestDate(text: string, today: string): DateSuggestion | undefined {
     return wasm().suggestDate(text, today);
+  },
+
+  months(filter: string): Month[] {
+    return opened().months(filter);
+  },
+
+  async clusters(count: number | undefined): Promise<Cluster[]> {
+    await learning;
+    return opened().clusters(count);
   },
 
   duplicates(): Duplicates {

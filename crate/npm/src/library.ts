@@ -3,7 +3,17 @@ import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
 import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
-import type { Damage, Duplicates, EncoderInfo, LabelChange, ModelRef, ParsedQuery, Photo } from './photorecall.js';
+import type {
+  Cluster,
+  Damage,
+  Duplicates,
+  EncoderInfo,
+  LabelChange,
+  ModelRef,
+  Month,
+  ParsedQuery,
+  Photo,
+} from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
 import type { Remote } from './rpc.js';
@@ -172,6 +182,16 @@ export class Library {
   /** Photos like the one of this path or like all of these, without themselves. */
   similar(path: string | string[], page: Omit<Search, 'text' | 'image' | 'like'> = {}): Promise<Results> {
     return this.search({ ...page, like: path });
+  }
+
+  /** How many photos each month has, the newest first; `filter` as in `Search`. */
+  months(filter = ''): Promise<Month[]> {
+    return this.index.call('months', filter);
+  }
+
+  /** Photos in clusters by what is seen, the largest first, each with a word; 2 to 24 if no number is asked for. */
+  clusters(count?: number): Promise<Cluster[]> {
+    return this.index.call('clusters', count);
   }
 
   /** Photos that are there more than once: the same file, the same picture, the same moment. */

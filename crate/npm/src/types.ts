@@ -2,6 +2,7 @@ import type { ModelFiles } from './model.js';
 import type { Damage, DateSuggestion, EncoderInfo, Found, FoundPage, Photo, Stats } from './photorecall.js';
 
 export type {
+  Cluster,
   Damage,
   DateSuggestion,
   Duplicates,
@@ -9,6 +10,7 @@ export type {
   Found,
   LabelChange,
   ModelRef,
+  Month,
   ParsedQuery,
   Photo,
   SelfTest,

@@ -9,6 +9,7 @@
 //! is stored is ever changed in place.
 
 pub mod ask;
+mod browse;
 mod compaction;
 mod duplicates;
 mod manifest;
@@ -16,16 +17,19 @@ mod photo;
 mod query;
 mod search;
 mod segment;
+mod vocabulary;
 mod words;
 
 use std::collections::HashMap;
 
+pub use browse::{Cluster, Month};
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use photo::{LabelChange, ModelRef, Photo};
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
 use segment::Segment;
 pub use segment::Stored;
+pub use vocabulary::{Word, photo_of, vocabulary};
 
 use crate::error::{Error, Result};
 
@@ -108,6 +112,8 @@ pub struct Library {
     /// Names that the last acknowledged manifest has.
     names: Vec<String>,
     pending: Option<Pending>,
+    /// Usual words, where they were given.
+    vocabulary: Vec<Word>,
 }
 
 impl Library {
@@ -123,6 +129,7 @@ impl Library {
             saved_changes: None,
             names: Vec::new(),
             pending: None,
+            vocabulary: Vec::new(),
         }
     }
 

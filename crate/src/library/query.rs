@@ -94,17 +94,17 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// How many photos the filter lets through.
     pub total: usize,
-    /// How the best hit stands out, in a search by meaning.
+    /// In a search by meaning, where the library has a vocabulary.
     pub verdict: Option<Verdict>,
 }
 
-/// Whether a search by meaning has found what was asked for, judged by how the best hit stands out from
-/// the library's other photos. A hint, never a reason to hide anything.
+/// Whether a search by meaning has found what was asked for, judged by the best photo: whether it fits
+/// the query better than usual words. A hint, never a reason to hide anything.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// Whether a photo that fits is likely there.
     pub likely: bool,
-    /// Deviations of the best hit's cosine above the mean of the library's.
+    /// Deviations of the query's cosine to the best photo above the mean of usual words' cosines to it.
     pub deviations: f32,
 }
 

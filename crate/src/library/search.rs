@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use super::ask::Day;
 use super::segment::Segment;
 use super::words::{self, Share, Words};
-use super::{Cursor, Found, Library, Page, Photo, Place, Query, Verdict, duplicates};
+use super::{Cursor, Found, Library, Page, Photo, Place, Query, duplicates};
 use crate::error::Result;
 use crate::index::{Bitset, Recall, Search};
 use crate::kernels::Kernels;
@@ -26,33 +26,12 @@ const SAMPLE: usize = 2048;
 const MIN_SAMPLE: usize = 20;
 /// The deviation of a query's cosines where there are too few of them.
 const USUAL_DEVIATION: f32 = 0.05;
-/// What the verdict is made by: see `models/README.md` for how it was measured.
-const LIKELY_DEVIATIONS: f32 = 3.0;
-
 /// A photo and what it is ranked by.
 #[derive(Debug, Clone, Copy)]
 struct Ranked {
     place: Place,
     score: f32,
     rank: f64,
-}
-
-/// Mean and deviation of a query's cosines.
-#[derive(Debug, Clone, Copy)]
-struct Spread {
-    mean: f32,
-    deviation: f32,
-}
-
-impl Spread {
-    /// How the best photo that may be found stands out from all of the library.
-    fn verdict(self, best: f32) -> Verdict {
-        let deviations = (best - self.mean) / self.deviation.max(1e-6);
-        Verdict {
-            likely: deviations >= LIKELY_DEVIATIONS,
-            deviations,
-        }
-    }
 }
 
 impl Library {
@@ -76,7 +55,7 @@ impl Library {
         }
         let hidden = self.hidden(query);
         let total = hidden.iter().map(|set| set.len() - set.count()).sum();
-        let spread = query.embedding.as_deref().and_then(|of| self.spread(of));
+        let deviation = query.embedding.as_deref().and_then(|of| self.deviation(of));
         let named = self.named(query, &hidden);
         let before = query.after.as_ref().map_or(0, |cursor| cursor.offset);
         // One more than the page: whether there is a next one.
@@ -84,18 +63,23 @@ impl Library {
         let mut depth = before.saturating_add(wanted).min(total);
         loop {
             let ranked = match &query.embedding {
-                Some(of) => self.nearest((of, query.recall), depth, &hidden, &named, spread),
+                Some(of) => self.nearest((of, query.recall), depth, &hidden, &named, deviation),
                 None => self.newest(&hidden),
             };
             // By cosine: a name is no reason to believe that a photo fits.
             let best = ranked
                 .iter()
-                .map(|ranked| ranked.score)
-                .max_by(f32::total_cmp);
+                .max_by(|a, b| a.score.total_cmp(&b.score))
+                .filter(|_| query.embedding.is_some())
+                .copied();
             let reaches_all = depth >= total || ranked.len() >= total;
             let (page, is_whole) = self.cut(ranked, query);
             if is_whole || reaches_all {
-                let verdict = best.zip(spread).map(|(best, spread)| spread.verdict(best));
+                let verdict = best.and_then(|best| {
+                    let (segment, row) = best.place;
+                    let photo = self.segments[segment].vectors.vector(row);
+                    self.verdict(&photo, best.score)
+                });
                 return Ok(Page {
                     total,
                     verdict,
@@ -145,8 +129,8 @@ impl Library {
         named
     }
 
-    /// How the cosines of a query lie over the library, by a sample at even steps.
-    fn spread(&self, embedding: &[f32]) -> Option<Spread> {
+    /// The deviation of a query's cosines over the library, by a sample at even steps.
+    fn deviation(&self, embedding: &[f32]) -> Option<f32> {
         let step = self.places.len().div_ceil(SAMPLE).max(1);
         let cosines: Vec<f32> = self
             .segments
@@ -163,10 +147,7 @@ impl Library {
         let mean = cosines.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let square = |x: f32| (f64::from(x) - mean).powi(2);
         let variance = cosines.iter().map(|&x| square(x)).sum::<f64>() / count;
-        Some(Spread {
-            mean: mean as f32,
-            deviation: variance.sqrt() as f32,
-        })
+        Some(variance.sqrt() as f32)
     }
 
     /// The best by vector and names, best first; of equal ranks by path, so that a page goes on where the
@@ -177,7 +158,7 @@ impl Library {
         depth: usize,
         hidden: &[Cow<'_, Bitset>],
         named: &HashMap<Place, Share>,
-        spread: Option<Spread>,
+        deviation: Option<f32>,
     ) -> Vec<Ranked> {
         let mut scores: HashMap<Place, f32> = HashMap::new();
         for (at, segment) in self.segments.iter().enumerate() {
@@ -194,7 +175,7 @@ impl Library {
             let own = || cosine(&self.segments[at], row, embedding);
             scores.entry((at, row)).or_insert_with(own);
         }
-        let deviation = f64::from(spread.map_or(USUAL_DEVIATION, |spread| spread.deviation));
+        let deviation = f64::from(deviation.unwrap_or(USUAL_DEVIATION));
         let mut ranked: Vec<Ranked> = scores
             .into_iter()
             .map(|(place, score)| {

@@ -481,31 +481,43 @@ fn names_lift_photos_and_nothing_else_changes() {
 }
 
 #[test]
-fn a_search_says_how_its_best_hit_stands_out() {
-    let library = album();
-    let verdict = |embedding| {
-        let query = Query {
-            embedding: Some(embedding),
-            k: 1,
-            ..Query::default()
-        };
-        library
-            .page(&query)
-            .expect("valid")
-            .verdict
-            .expect("enough photos")
-    };
-    let middle = normalise(vec![1.0; 8]).expect("a direction");
-    assert!(verdict(vector(3)).deviations > verdict(middle).deviations);
-    let small = filled(3).page(&Query {
-        embedding: Some(vector(1)),
+fn a_search_says_how_well_its_best_hit_fits() {
+    let mut library = album();
+    let query = |embedding| Query {
+        embedding: Some(embedding),
         k: 1,
         ..Query::default()
-    });
+    };
+    let verdict = |library: &Library, embedding| {
+        let page = library.page(&query(embedding)).expect("valid");
+        page.verdict
+    };
+    assert_eq!(verdict(&library, vector(3)), None, "without a vocabulary");
+    let word = |seed: usize| Word {
+        word: seed.to_string(),
+        vector: vector(8 * seed + 5),
+    };
+    library
+        .set_vocabulary((0..40).map(word).collect())
+        .expect("they fit");
+    let fits = verdict(&library, vector(3)).expect("a verdict");
+    let far = normalise(
+        (0..8)
+            .map(|axis| if axis == 3 { -1.0 } else { 0.02 })
+            .collect(),
+    );
+    let fits_not = verdict(&library, far.expect("a direction")).expect("a verdict");
+    assert!(fits.likely && !fits_not.likely, "{fits:?} {fits_not:?}");
+    let short = Word {
+        word: "x".into(),
+        vector: vec![1.0],
+    };
     assert_eq!(
-        small.expect("valid").verdict,
-        None,
-        "too few photos to tell"
+        library
+            .set_vocabulary(vec![short])
+            .expect_err("short")
+            .code(),
+        "dimension"
     );
 }
 

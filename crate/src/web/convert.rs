@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
 use crate::image::{Format, PerceptualHash};
-use crate::library::{Duplicates, Found, Page, Photo, Stats};
+use crate::library::{Cluster, Duplicates, Found, Month, Page, Photo, Stats};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -271,6 +271,46 @@ impl From<&Duplicates> for JsDuplicates {
             near: groups(&found.near),
             similar: groups(&found.similar),
         }
+    }
+}
+
+/// [`Month`] as a plain object.
+#[derive(Debug, Serialize)]
+pub struct JsMonth {
+    year: u16,
+    month: u8,
+    photos: usize,
+    newest: String,
+}
+
+impl From<Month> for JsMonth {
+    fn from(of: Month) -> Self {
+        let Month {
+            year,
+            month,
+            photos,
+            newest,
+        } = of;
+        Self {
+            year,
+            month,
+            photos,
+            newest,
+        }
+    }
+}
+
+/// [`Cluster`] as a plain object.
+#[derive(Debug, Serialize)]
+pub struct JsCluster {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<String>,
+    photos: Vec<String>,
+}
+
+impl From<Cluster> for JsCluster {
+    fn from(Cluster { word, photos }: Cluster) -> Self {
+        Self { word, photos }
     }
 }
 

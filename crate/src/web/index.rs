@@ -9,12 +9,13 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{
-    Answer, JsDamage, JsDuplicates, JsPage, JsPhoto, JsStats, from_js, thrown, thrown_with, to_js,
+    Answer, JsCluster, JsDamage, JsDuplicates, JsMonth, JsPage, JsPhoto, JsStats, from_js, thrown,
+    thrown_with, to_js,
 };
 use crate::error::Error;
 use crate::index::Recall;
 use crate::library::ask::{Ask, Filter};
-use crate::library::{LabelChange, Library, ModelRef, Opened, Photo, Query};
+use crate::library::{self, LabelChange, Library, ModelRef, Opened, Photo, Query, Word};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -50,11 +51,11 @@ export interface FoundPage {
   /** How many photos the filters let through. */
   total: number;
   /**
-   * Whether a photo that fits is likely among them, by how far the best one's cosine stands out from the
-   * library's. A hint; undefined for filters alone, and in a library of a few photos.
+   * Whether a photo that fits is likely among them: whether the best one fits the query better than usual
+   * words. A hint; undefined for filters alone, and as long as the usual words are not read.
    */
   likely?: boolean;
-  /** By how many deviations it stands out. */
+  /** By how many deviations it fits better. */
   deviations?: number;
 }
 /** A query taken apart: words with their weights, negative for what is not wanted. */
@@ -66,6 +67,22 @@ export interface ParsedQuery {
 export interface DateSuggestion {
   said: string;
   query: string;
+}
+/** The photos of a month. */
+export interface Month {
+  year: number;
+  /** 1 to 12. */
+  month: number;
+  photos: number;
+  /** The path of the newest one. */
+  newest: string;
+}
+/** Photos that look alike. */
+export interface Cluster {
+  /** What most tells them from the others. */
+  word?: string;
+  /** Their paths, the most typical first. */
+  photos: string[];
 }
 /** Groups of photos that are there more than once; in each, the one to keep comes first. */
 export interface Duplicates {
@@ -353,6 +370,36 @@ impl Index {
         let query = from_js::<JsQuery>(query)?.into_query().map_err(thrown)?;
         let page = self.library.borrow().page(&query).map_err(thrown)?;
         to_js(&JsPage::from(&page))
+    }
+
+    /// How many photos each month has, the newest first; `filter` as in a query.
+    #[wasm_bindgen(unchecked_return_type = "Month[]")]
+    pub fn months(&self, filter: &str) -> Answer<JsValue> {
+        let filter = Ask::parse(filter).map_err(thrown)?.filter;
+        let months = self.library.borrow().months(filter.as_ref());
+        let months: Vec<JsMonth> = months.into_iter().map(JsMonth::from).collect();
+        to_js(&months)
+    }
+
+    /// Photos in clusters by what is seen, the largest first.
+    #[wasm_bindgen(unchecked_return_type = "Cluster[]")]
+    pub fn clusters(&self, count: Option<usize>) -> Answer<JsValue> {
+        let clusters = self.library.borrow().clusters(count);
+        let clusters: Vec<JsCluster> = clusters.into_iter().map(JsCluster::from).collect();
+        to_js(&clusters)
+    }
+
+    /// Gives the library the vectors of the vocabulary's words, in their order, one after the other.
+    #[wasm_bindgen(js_name = setVocabulary)]
+    pub fn set_vocabulary(&self, vectors: &[f32]) -> Answer<()> {
+        let mut library = self.library.borrow_mut();
+        let dim = library.model().dim;
+        let words = library::vocabulary().zip(vectors.chunks_exact(dim));
+        let words = words.map(|(word, vector)| Word {
+            word: word.to_owned(),
+            vector: vector.to_vec(),
+        });
+        library.set_vocabulary(words.collect()).map_err(thrown)
     }
 
     /// Photos that are there more than once.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{Answer, thrown, thrown_with, to_js};
+use crate::library;
 use crate::library::ask::{Ask, Day, suggest};
 
 #[derive(Serialize)]
@@ -51,4 +52,10 @@ pub fn suggest_date(text: &str, today: &str) -> Answer<JsValue> {
         }),
         None => Ok(JsValue::UNDEFINED),
     }
+}
+
+/// What to put to the text tower for `Index.setVocabulary`.
+#[wasm_bindgen]
+pub fn vocabulary() -> Vec<String> {
+    library::vocabulary().map(library::photo_of).collect()
 }

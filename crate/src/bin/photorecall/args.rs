@@ -30,6 +30,8 @@ pub enum Command {
     Label(LabelArgs),
     /// Report photos that are there more than once
     Duplicates(DuplicatesArgs),
+    /// Show what a library has, by month or by what is seen
+    Browse(BrowseArgs),
     /// Print the embeddings of photos or texts
     Embed(EmbedArgs),
     /// Tell about a library or a model
@@ -226,6 +228,27 @@ pub struct DuplicatesArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
     /// Print one JSON object: `exact`, `near` and `similar`, arrays of groups
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct BrowseArgs {
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    /// In clusters of photos that look alike, each with a word for it, in place of months
+    #[arg(long)]
+    pub clusters: bool,
+    /// How many clusters (default: by the number of photos)
+    #[arg(long, value_name = "N", requires = "clusters")]
+    pub count: Option<usize>,
+    /// Only photos that match these filters, as in `search`
+    #[arg(long = "where", value_name = "FILTERS", conflicts_with = "clusters")]
+    pub filter: Option<String>,
+    /// The model, when it is not found by the library's own note of it
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: Option<String>,
+    /// Print one JSON array
     #[arg(long)]
     pub json: bool,
 }

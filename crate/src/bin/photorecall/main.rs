@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod args;
+mod browse;
 mod budget;
 mod duplicates;
 mod embed;
@@ -63,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Similar(args) => search::similar(&args),
         Command::Label(args) => labels::label(&args),
         Command::Duplicates(args) => duplicates::duplicates(&args),
+        Command::Browse(args) => browse::browse(&args),
         Command::Embed(args) => embed::embed(&args),
         Command::Info(args) => info::info(&args),
         Command::Verify(args) => info::verify(&args),

@@ -12,15 +12,18 @@ use serde_json::{Value, json};
 
 use crate::args::{HitArgs, RecallArg, SearchArgs, SimilarArgs};
 use crate::source::Source;
-use crate::{Outcome, index, info, model};
+use crate::{Outcome, browse, index, info, model};
+
+/// One usual word in so many is enough for a verdict, and a large text tower takes its time for each.
+const VERDICT_WORDS: usize = 2;
 
 /// `photorecall search`
 pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
-    let library = open(&args.hits.library.library)?;
+    let mut library = open(&args.hits.library.library)?;
     let text = args.words.join(" ");
     let ask = Ask::parse(&text)?;
     let query = Query {
-        embedding: embedding(args, &ask, &library)?,
+        embedding: embedding(args, &ask, &mut library)?,
         names: if args.no_names {
             String::new()
         } else {
@@ -33,7 +36,11 @@ pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The vector of the words and the example photos; the model is loaded only where it is needed.
-fn embedding(args: &SearchArgs, ask: &Ask, library: &Library) -> anyhow::Result<Option<Vec<f32>>> {
+fn embedding(
+    args: &SearchArgs,
+    ask: &Ask,
+    library: &mut Library,
+) -> anyhow::Result<Option<Vec<f32>>> {
     if ask.parts.is_empty() && args.image.is_empty() {
         return Ok(None);
     }
@@ -46,6 +53,9 @@ fn embedding(args: &SearchArgs, ask: &Ask, library: &Library) -> anyhow::Result<
         let bytes = std::fs::read(file).with_context(name)?;
         let embedded = index::embed_file(&model, &bytes, source.trim_borders);
         examples.push(embedded.with_context(name)?);
+    }
+    if !ask.parts.is_empty() && (args.hits.page || !args.hits.json) {
+        browse::teach(library, &model, VERDICT_WORDS)?;
     }
     Ok(ask.embedding(&examples, |words| model.text()?.embed(words))?)
 }
@@ -150,7 +160,8 @@ fn print(
 fn hints(page: &Page, suggestion: Option<&Suggestion>) {
     if let Some(verdict) = page.verdict.filter(|verdict| !verdict.likely) {
         eprintln!(
-            "perhaps nothing here is what you look for: the best photo stands out by {:.1} deviations",
+            "perhaps nothing here is what you look for: usual words fit the best photo nearly as well \
+             ({:.1} deviations between them)",
             verdict.deviations
         );
     }
