@@ -575,3 +575,58 @@ fn duplicates_are_reported() {
     ]);
     assert_eq!(path_of(&json(&similar)[0]), "small.jpg");
 }
+
+#[test]
+fn a_library_is_browsed_and_a_search_tells_what_it_doubts() {
+    let album = colours();
+    album.index();
+    let library = album.library();
+    let browse = |args: &[&str]| {
+        json(&run(&[
+            &["browse", "--library", path(&library), "--json"],
+            args,
+        ]
+        .concat()))
+    };
+    let months = browse(&[]);
+    assert_eq!(
+        (months.as_array().map(Vec::len), &months[0]["photos"]),
+        (Some(1), &Value::from(3))
+    );
+    assert_eq!(
+        browse(&["--where", "date:..1999"]),
+        Value::from(Vec::<Value>::new())
+    );
+    let clusters = browse(&["--clusters", "--count", "2"]);
+    let clusters = clusters.as_array().expect("an array");
+    let words: Vec<&str> = clusters
+        .iter()
+        .filter_map(|cluster| cluster["word"].as_str())
+        .collect();
+    assert!(words.len() == 2 && words[0] != words[1], "{clusters:?}");
+    let output = run(&["search", "--library", path(&library), "a dog in 2019"]);
+    assert!(
+        text(&output.stderr).contains("a dog date:2019"),
+        "{}",
+        text(&output.stderr)
+    );
+    let args = [
+        "search",
+        "--library",
+        path(&library),
+        "--json",
+        "--page",
+        "a dog in 2019",
+    ];
+    let page = json(&run(&args));
+    assert!(
+        page["likely"].is_boolean() && page["deviations"].is_number(),
+        "{page}"
+    );
+    assert_eq!(page["suggestion"]["query"], "a dog date:2019");
+    assert_eq!(
+        page["found"].as_array().map(Vec::len),
+        Some(3),
+        "nothing is hidden"
+    );
+}

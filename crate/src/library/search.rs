@@ -55,8 +55,12 @@ impl Library {
         }
         let hidden = self.hidden(query);
         let total = hidden.iter().map(|set| set.len() - set.count()).sum();
-        let deviation = query.embedding.as_deref().and_then(|of| self.deviation(of));
         let named = self.named(query, &hidden);
+        // Only names are weighed by it.
+        let deviation = match &query.embedding {
+            Some(of) if !named.is_empty() => self.deviation(of),
+            _ => None,
+        };
         let before = query.after.as_ref().map_or(0, |cursor| cursor.offset);
         // One more than the page: whether there is a next one.
         let wanted = query.offset.saturating_add(query.k).saturating_add(1);

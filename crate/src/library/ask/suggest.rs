@@ -59,10 +59,13 @@ pub fn suggest(text: &str, today: Day) -> Option<Suggestion> {
         }
         let since = before.is_some_and(|b| plain[b] == "since");
         let rest = [&words[..start], &words[at + len..]].concat().join(" ");
-        let filter = written(range, since);
-        Some(Suggestion {
+        let query = format!("{rest} {}", written(range, since));
+        // Words out of quotes or parentheses may leave a query that says something else, or nothing.
+        let is_sound =
+            Ask::parse(&query).is_ok_and(|ask| ask.filter.as_ref().is_some_and(has_date));
+        is_sound.then(|| Suggestion {
             said: words[start..at + len].join(" "),
-            query: format!("{rest} {filter}").trim().to_owned(),
+            query: query.trim().to_owned(),
         })
     })
 }

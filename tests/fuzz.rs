@@ -1,0 +1,143 @@
+//! Replays what fuzzing has found, and changes it at random for a while.
+//!
+//! `PHOTORECALL_FUZZ_SECONDS=600 cargo test --release --test fuzz` changes it for so long, each reader.
+//! A file that made a reader panic is kept in `tests/fuzz/corpus/READER/`, so that it is read here for
+//! ever. `tests/fuzz/Cargo.toml` says how the same readers are run under libFuzzer.
+
+#[path = "fuzz/targets.rs"]
+mod targets;
+
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use targets::{TARGETS, Target};
+
+/// Seconds for each reader where nothing is asked for.
+const SECONDS: u64 = 2;
+
+/// A seeded source of numbers (Knuth's MMIX constants).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % n.max(1)
+    }
+}
+
+fn corpus(reader: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fuzz/corpus")
+        .join(reader);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    files.sort();
+    let mut seeds: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| std::fs::read(file).expect("readable"))
+        .collect();
+    let (manifest, segment) = targets::sample();
+    match reader {
+        "segment" => seeds.push(segment),
+        "manifest" => seeds.push(manifest),
+        _ => assert!(
+            !seeds.is_empty(),
+            "{}: nothing to start from",
+            folder.display()
+        ),
+    }
+    seeds
+}
+
+/// One input made of others, as fuzzers make them: bits, numbers at their limits, pieces moved, doubled,
+/// taken out or taken from another one.
+fn changed(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    const ODD: [u64; 8] = [
+        0,
+        1,
+        0x7f,
+        0xff,
+        0x7fff_ffff,
+        0xffff_ffff,
+        1 << 40,
+        u64::MAX,
+    ];
+    const TEXT: &[u8] =
+        b"\"'():;,.-+*<>={}[]\\/ \n\tnot or and tag:date:2019..near:size:0123456789eE\xc3\xa9\xff";
+    let mut bytes = seeds[random.below(seeds.len())].clone();
+    for _ in 0..1 + random.below(6) {
+        let at = random.below(bytes.len() + 1);
+        let len = random.below(24).min(bytes.len() - at);
+        match random.below(8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
+            2 => {
+                let number = ODD[random.below(ODD.len())].to_le_bytes();
+                let width = [1, 2, 4, 8][random.below(4)].min(bytes.len() - at);
+                bytes[at..at + width].copy_from_slice(&number[..width]);
+            }
+            3 => drop(bytes.drain(at..at + len)),
+            4 => {
+                let piece = bytes[at..at + len].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            5 => {
+                let other = &seeds[random.below(seeds.len())];
+                let from = random.below(other.len() + 1);
+                let piece = other[from..(from + len).min(other.len())].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            6 => bytes.truncate(at),
+            _ => {
+                let from = random.below(TEXT.len());
+                let to = (from + 1 + random.below(6)).min(TEXT.len());
+                bytes.splice(at..at, TEXT[from..to].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+fn fuzz(name: &str, target: Target, seconds: u64) -> usize {
+    let seeds = corpus(name);
+    for (at, seed) in seeds.iter().enumerate() {
+        check(name, target, seed, at);
+    }
+    let (start, mut random, mut runs) = (Instant::now(), Random(17 + seconds), 0);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        let input = changed(&seeds, &mut random);
+        check(name, target, &input, runs);
+        runs += 1;
+    }
+    runs
+}
+
+/// An input that makes the reader panic is written down to be kept.
+fn check(name: &str, target: Target, input: &[u8], at: usize) {
+    if catch_unwind(|| target(input)).is_err() {
+        let file = std::env::temp_dir().join(format!("photorecall-fuzz-{name}-{at}"));
+        std::fs::write(&file, input).expect("writable");
+        panic!(
+            "{name} panicked: keep {} in tests/fuzz/corpus/{name}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn no_reader_panics_whatever_it_reads() {
+    let seconds = std::env::var("PHOTORECALL_FUZZ_SECONDS");
+    let seconds = seconds.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    for &(name, target) in TARGETS {
+        println!(
+            "{name}: {} inputs in {seconds} s",
+            fuzz(name, target, seconds)
+        );
+    }
+}
