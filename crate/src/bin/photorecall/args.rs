@@ -295,6 +295,9 @@ pub struct EvalArgs {
     /// The query for a label; `{}` stands for it
     #[arg(long, default_value = "a photo of a {}")]
     pub template: String,
+    /// Queries that no photo answers, one a line: measures how well a search knows that nothing fits
+    #[arg(long, value_name = "FILE")]
+    pub absent: Option<PathBuf>,
     /// The model: a folder, or the name of the one that ships
     #[arg(long, value_name = "FOLDER|NAME")]
     pub model: Option<String>,

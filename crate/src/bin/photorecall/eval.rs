@@ -14,6 +14,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde_json::json;
 
 use crate::args::EvalArgs;
+use crate::doubt::Doubt;
 use crate::{Outcome, index, model};
 
 /// The cut-offs of recall@k.
@@ -36,6 +37,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<Outcome> {
     let queries = queries(&table, &files);
     let dim = model.dim();
     let mut ranks = Vec::new();
+    let mut asked = Vec::new();
     for (text, right) in &queries {
         let words = if table.captions {
             text.clone()
@@ -43,6 +45,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<Outcome> {
             args.template.replace("{}", text)
         };
         let embedding = model.text()?.embed(&words)?;
+        asked.push(words);
         let order = exact::search(&vectors, dim, &embedding, files.len());
         let rank = order
             .iter()
@@ -63,14 +66,19 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<Outcome> {
     } else {
         precision_at_5(&queries, &vectors, dim)
     };
+    let doubt = args
+        .absent
+        .as_deref()
+        .map(|absent| Doubt::measure(&model, &files, &vectors, &asked, absent))
+        .transpose()?;
     tell(
         args,
-        files.len(),
         &queries,
         &ranks,
         recall,
         precision,
         &files,
+        doubt.as_ref(),
     )?;
     Ok(Outcome::Done)
 }
@@ -164,13 +172,14 @@ fn precision_at_5(queries: &[(String, Vec<usize>)], vectors: &[f32], dim: usize)
 
 fn tell(
     args: &EvalArgs,
-    photos: usize,
     queries: &[(String, Vec<usize>)],
     ranks: &[(usize, usize)],
     recall: [f64; 3],
     precision: Option<f64>,
     files: &[&str],
+    doubt: Option<&Doubt>,
 ) -> anyhow::Result<()> {
+    let photos = files.len();
     let mut worst: Vec<usize> = (0..queries.len()).collect();
     worst.sort_by_key(|&query| std::cmp::Reverse(ranks[query].0));
     worst.truncate(10);
@@ -183,6 +192,7 @@ fn tell(
             "photos": photos, "queries": queries.len(),
             "recall_at_1": recall[0], "recall_at_5": recall[1], "recall_at_10": recall[2],
             "precision_at_5": precision, "worst": worst,
+            "nothing_fits": doubt.map(Doubt::as_json),
         });
         say!("{}", serde_json::to_string(&told)?);
         return Ok(());
@@ -197,6 +207,9 @@ fn tell(
     }
     if let Some(value) = precision {
         say!("image→image precision@5 {:.3}", value);
+    }
+    if let Some(doubt) = doubt {
+        doubt.tell()?;
     }
     say!("worst queries: rank of the right photo, and what came first");
     for query in worst {

@@ -14,6 +14,7 @@ macro_rules! say {
 mod args;
 mod browse;
 mod budget;
+mod doubt;
 mod duplicates;
 mod embed;
 mod eval;

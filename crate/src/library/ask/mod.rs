@@ -20,6 +20,15 @@
 //!
 //! `and`, `or`, `not` (or `-`) and parentheses join filters; `and` binds closer than `or`, and filters
 //! side by side are joined by it. Beside anything but a filter they are plain words.
+//!
+//! ```
+//! use photorecall::library::ask::Ask;
+//!
+//! let ask = Ask::parse("beach - people date:2019")?;
+//! assert_eq!((ask.parts[1].weight, ask.parts[1].words.as_str()), (-1.0, "people"));
+//! assert!(ask.filter.is_some());
+//! # Ok::<(), photorecall::Error>(())
+//! ```
 
 mod date;
 mod filter;
