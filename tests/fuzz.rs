@@ -34,7 +34,8 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
         .join("../tests/fuzz/corpus")
         .join(reader);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .into_iter()
+        .flatten()
         .map(|entry| entry.expect("readable").path())
         .collect();
     files.sort();
@@ -42,16 +43,18 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
         .iter()
         .map(|file| std::fs::read(file).expect("readable"))
         .collect();
-    let (manifest, segment) = targets::sample();
-    match reader {
-        "segment" => seeds.push(segment),
-        "manifest" => seeds.push(manifest),
-        _ => assert!(
-            !seeds.is_empty(),
-            "{}: nothing to start from",
-            folder.display()
-        ),
+    for (manifest, segment) in targets::SAMPLES.iter() {
+        match reader {
+            "segment" => seeds.push(segment.clone()),
+            "manifest" => seeds.push(manifest.clone()),
+            _ => {}
+        }
     }
+    assert!(
+        !seeds.is_empty(),
+        "{}: nothing to start from",
+        folder.display()
+    );
     seeds
 }
 

@@ -1,6 +1,8 @@
 //! What is fuzzed: every reader of bytes that come from elsewhere. Shared by the fuzz targets (libFuzzer)
 //! and by the test that replays the corpus.
 
+use std::sync::LazyLock;
+
 use photorecall::encoder::{Manifest, Tokenizer, TokenizerEntry};
 use photorecall::format::{Container, Kind, Writer};
 use photorecall::image;
@@ -28,22 +30,27 @@ fn vector(seed: usize) -> Vec<f32> {
     normalise(raw.collect()).unwrap_or_else(|_| vec![1.0; DIM])
 }
 
-/// The manifest and the one segment of a small library.
-pub fn sample() -> (Vec<u8>, Vec<u8>) {
+/// A manifest and its one segment: of a small library that grows, and of one that is compacted.
+pub static SAMPLES: LazyLock<[(Vec<u8>, Vec<u8>); 2]> =
+    LazyLock::new(|| [sample(20, false), sample(2048, true)]);
+
+fn sample(photos: usize, compacted: bool) -> (Vec<u8>, Vec<u8>) {
     let mut library = Library::create(ModelRef {
         name: "m".into(),
         digest: "d".into(),
         dim: DIM,
     });
-    for i in 0..20 {
+    for i in 0..photos {
         let photo = Photo {
             path: format!("trips/{i}.jpg"),
-            taken: Some(format!("2019-05-{:02}T10:00:00", i + 1)),
-            gps: Some([41.9, 12.5]),
-            tags: vec!["dog".into()],
+            taken: (i < 20).then(|| format!("2019-05-{:02}T10:00:00", i + 1)),
+            gps: (i < 20).then_some([41.9, 12.5]),
             ..Photo::default()
         };
         library.put(photo, &vector(i)).expect("a unit vector");
+    }
+    if compacted {
+        library.compact();
     }
     library.remove("trips/3.jpg");
     let commit = library.commit().expect("changes");
@@ -84,19 +91,18 @@ fn repair(bytes: &mut [u8]) {
 pub fn segment(data: &[u8]) {
     let mut bytes = data.to_vec();
     repair(&mut bytes);
-    for bytes in [data, &bytes] {
-        let Ok(manifest) = manifest_for(bytes) else {
-            return;
-        };
-        if let Ok(opened) = Library::open(&manifest, |_| Ok(bytes.to_vec())) {
+    for (manifest, _) in SAMPLES.iter() {
+        let manifest = manifest_for(&bytes, manifest).expect("our own manifest");
+        if let Ok(opened) = Library::open(&manifest, |_| Ok(bytes.clone()))
+            && opened.damaged.is_empty()
+        {
             exercise(opened.library);
         }
     }
 }
 
-fn manifest_for(segment: &[u8]) -> Result<Vec<u8>> {
-    let (manifest, _) = sample();
-    let container = Container::open("the manifest", Kind::Manifest, &manifest)?;
+fn manifest_for(segment: &[u8], manifest: &[u8]) -> Result<Vec<u8>> {
+    let container = Container::open("the manifest", Kind::Manifest, manifest)?;
     let listing = container.section("library")?;
     let mut listing: serde_json::Value = serde_json::from_slice(listing).expect("our own JSON");
     listing["segments"][0]["bytes"] = segment.len().into();
@@ -109,7 +115,7 @@ fn manifest_for(segment: &[u8]) -> Result<Vec<u8>> {
 
 /// A manifest beside a segment that is whole.
 pub fn manifest(data: &[u8]) {
-    let (_, segment) = sample();
+    let (_, segment) = &SAMPLES[0];
     let mut bytes = data.to_vec();
     repair(&mut bytes);
     for bytes in [data, &bytes] {
