@@ -70,25 +70,24 @@ impl Library {
     /// Photos in clusters by what is seen, the largest first; about √(n/2) of them where no number is
     /// asked for. They have words where the library has a vocabulary.
     pub fn clusters(&self, count: Option<usize>) -> Vec<Cluster> {
-        let of_segment = |segment: &'_ Segment| -> Vec<(String, Vec<f32>)> {
-            let row =
-                |(row, photo): (usize, &Photo)| (photo.path.clone(), segment.vectors.vector(row));
-            segment.live().map(row).collect()
+        let photos = self.places.len();
+        let usual = ((photos as f64 / 2.0).sqrt() as usize).min(MAX_CLUSTERS);
+        let count = count.unwrap_or(usual).clamp(1, photos.max(1));
+        let rows = || {
+            let of =
+                |segment| Segment::live(segment).map(move |(row, photo)| (segment, row, photo));
+            self.segments.iter().flat_map(of)
         };
-        let photos: Vec<(String, Vec<f32>)> = self.segments.iter().flat_map(of_segment).collect();
-        let usual = ((photos.len() as f64 / 2.0).sqrt() as usize).min(MAX_CLUSTERS);
-        let count = count.unwrap_or(usual).clamp(1, photos.len().max(1));
-        let step = photos.len().div_ceil(SAMPLE).max(1);
-        let sample: Vec<&[f32]> = photos
-            .iter()
-            .step_by(step)
-            .map(|(_, v)| v.as_slice())
+        let sample: Vec<Vec<f32>> = rows()
+            .step_by(photos.div_ceil(SAMPLE).max(1))
+            .map(|(segment, row, _)| segment.vectors.vector(row))
             .collect();
         let centres = centres(&sample, count);
         let mut members: Vec<Vec<(f32, &str)>> = vec![Vec::new(); centres.len()];
-        for (path, vector) in &photos {
-            if let Some((nearest, cosine)) = nearest(vector, &centres) {
-                members[nearest].push((cosine, path));
+        // One vector at a time: those of a whole library may be more than a browser gives.
+        for (segment, row, photo) in rows() {
+            if let Some((nearest, cosine)) = nearest(&segment.vectors.vector(row), &centres) {
+                members[nearest].push((cosine, &photo.path));
             }
         }
         let words = names(&centres, &self.vocabulary);
@@ -125,15 +124,15 @@ fn nearest(vector: &[f32], centres: &[Vec<f32>]) -> Option<(usize, f32)> {
     cosines.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
 }
 
-fn centres(sample: &[&[f32]], count: usize) -> Vec<Vec<f32>> {
+fn centres(sample: &[Vec<f32>], count: usize) -> Vec<Vec<f32>> {
     let mut centres = seeds(sample, count);
     for _ in 0..ROUNDS {
-        let mut sums = vec![vec![0f32; sample.first().map_or(0, |v| v.len())]; centres.len()];
+        let mut sums = vec![vec![0f32; sample.first().map_or(0, Vec::len)]; centres.len()];
         for vector in sample {
             if let Some((at, _)) = nearest(vector, &centres) {
                 sums[at]
                     .iter_mut()
-                    .zip(*vector)
+                    .zip(vector)
                     .for_each(|(sum, x)| *sum += x);
             }
         }
@@ -148,14 +147,14 @@ fn centres(sample: &[&[f32]], count: usize) -> Vec<Vec<f32>> {
 }
 
 /// The first photo, and then each time the one that is farthest from all before.
-fn seeds(sample: &[&[f32]], count: usize) -> Vec<Vec<f32>> {
+fn seeds(sample: &[Vec<f32>], count: usize) -> Vec<Vec<f32>> {
     let mut seeds: Vec<Vec<f32>> = Vec::new();
     let mut closest = vec![f32::MIN; sample.len()];
     let mut next = (!sample.is_empty()).then_some(0);
     while let Some(at) = next.filter(|_| seeds.len() < count) {
-        seeds.push(sample[at].to_vec());
+        seeds.push(sample[at].clone());
         for (closest, vector) in closest.iter_mut().zip(sample) {
-            *closest = closest.max(dot(vector, sample[at]));
+            *closest = closest.max(dot(vector, &sample[at]));
         }
         let far = closest.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
         // Equal photos make no further cluster.

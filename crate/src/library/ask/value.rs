@@ -117,8 +117,8 @@ fn rectangle(text: &str) -> Option<Filter> {
 
 /// A size is hardly ever known to the byte: one without a sign would find nothing.
 fn size(text: &str) -> Option<Filter> {
-    let bounds = bounds(text, bytes)?;
-    (bounds.least != bounds.most).then_some(Filter::Size(bounds))
+    let is_range = text.contains(['<', '>']) || text.contains("..");
+    is_range.then(|| bounds(text, bytes).map(Filter::Size))?
 }
 
 /// `>n`, `>=n`, `<n`, `<=n`, `n..m`, `n..`, `..n` or `n`.
@@ -187,6 +187,7 @@ mod tests {
         assert_eq!(size(">2mb"), Some((2_000_001, u64::MAX)));
         assert_eq!(size("<= 1.5kb"), Some((0, 1500)));
         assert_eq!(size("1k..2M"), Some((1000, 2_000_000)));
+        assert_eq!(size("<1"), Some((0, 0)));
         for wrong in [
             "2mb", "", ">", "..", "5mb..1mb", ">-1", "<0", ">nan", ">1e40",
         ] {
