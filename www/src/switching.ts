@@ -60,9 +60,9 @@ export class Switching {
     try {
       next = await Library.open({ name: place.library, ...(await openingWith(place.model)) });
       if (await this.fill(next, place.model)) await this.changeOver(next, place);
-      else await this.giveUp(next);
+      else await this.giveUp(next, place);
     } catch (thrown) {
-      await this.giveUp(next);
+      await this.giveUp(next, place);
       toast(said(thrown), undefined, 30_000);
     } finally {
       this.running = false;
@@ -89,8 +89,10 @@ export class Switching {
     await old.destroy();
   }
 
-  private async giveUp(next: Library | undefined): Promise<void> {
+  private async giveUp(next: Library | undefined, { library }: Place): Promise<void> {
     prepare(undefined);
-    await next?.destroy();
+    // What an earlier visit has begun goes too.
+    if (next) await next.destroy();
+    else indexedDB.deleteDatabase(`photorecall:${library}`);
   }
 }
