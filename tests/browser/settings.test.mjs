@@ -82,7 +82,9 @@ test('the browser is asked to keep the library, and what it says is told', async
   await named(page, 'Keep it').click();
   await page.getByRole('alert').getByText('The browser did not agree.').waitFor();
   const session = await context.newCDPSession(page);
-  await session.send('Browser.grantPermissions', { origin: new URL(host.url).origin, permissions: ['durableStorage'] });
+  const { targetInfo } = await session.send('Target.getTargetInfo');
+  const { browserContextId } = targetInfo;
+  await session.send('Browser.grantPermissions', { origin: new URL(host.url).origin, permissions: ['durableStorage'], browserContextId });
   await named(page, 'Keep it').click();
   await page.getByText('The browser keeps this until you delete it.').waitFor();
   assert.equal(await named(page, 'Keep it').isVisible(), false);
