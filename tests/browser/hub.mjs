@@ -1,7 +1,6 @@
 // A model hub on loopback: the shipped model's own files under another name, slow or broken as asked.
-import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { withHub } from '../../crate/npm/scripts/hub.mjs';
 import { serveSite, site } from './helpers.mjs';
@@ -17,6 +16,9 @@ export function manifestOf(name) {
 
 /** The paths of the model's files on disk. */
 export const files = Object.keys(JSON.parse(manifestOf('any')).files).map((name) => join(folder, name));
+
+/** What they weigh together, as the page writes it. */
+export const megabytes = (files.reduce((sum, path) => sum + statSync(path).size, 0) / 1e6).toFixed(1);
 
 /**
  * A hub, and a site that knows it. `manners` may be changed at any time:
@@ -65,5 +67,3 @@ async function answer(request, response, manners, asked) {
   }
   response.end();
 }
-
-export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
