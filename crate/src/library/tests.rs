@@ -495,12 +495,12 @@ fn a_search_says_how_well_its_best_hit_fits() {
     assert_eq!(verdict(&library, vector(3)), None, "without a vocabulary");
     let word = |seed: usize| Word {
         word: seed.to_string(),
-        vector: vector(8 * seed + 5),
+        vector: vector(8 * seed + 7),
     };
     library
         .set_vocabulary((0..40).map(word).collect())
         .expect("they fit");
-    let fits = verdict(&library, vector(3)).expect("a verdict");
+    let fits = verdict(&library, vector(13)).expect("a verdict");
     let far = normalise(
         (0..8)
             .map(|axis| if axis == 3 { -1.0 } else { 0.02 })
