@@ -6,6 +6,7 @@ mod demo;
 mod package;
 mod paths;
 mod screenshot;
+mod simd;
 mod test;
 mod tools;
 mod web;

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{paths, tools};
+use crate::{paths, simd, tools};
 
 /// Builds everything that a static host needs into target/www.
 pub fn build(quick: bool) -> Result<()> {
@@ -21,6 +21,7 @@ pub fn build(quick: bool) -> Result<()> {
             .args(["run", "build"])
             .env("PHOTORECALL_SITE", paths::site()),
     )?;
+    simd::check()?;
     println!("the page is in {}", paths::site().display());
     Ok(())
 }
