@@ -2,6 +2,8 @@
 //!
 //! `cargo test --release --test durability -- --ignored` runs the long versions.
 
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,21 +12,9 @@ use std::time::Duration;
 use photorecall::index::Recall;
 use photorecall::library::{Library, ModelRef, Photo, Query, normalise};
 use photorecall::store::files::FileStore;
+use random::Random;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_photorecall");
-
-/// A seeded source of numbers (Knuth's MMIX constants).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % n.max(1)
-    }
-}
 
 /// A folder of photos, and what the library must have of it.
 struct Place {

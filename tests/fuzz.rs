@@ -4,6 +4,7 @@
 //! A file that made a reader panic is kept in `tests/fuzz/corpus/READER/`, so that it is read here for
 //! ever. `tests/fuzz/Cargo.toml` says how the same readers are run under libFuzzer.
 
+mod random;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
@@ -11,23 +12,11 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use random::Random;
 use targets::{TARGETS, Target};
 
 /// Seconds for each reader where nothing is asked for.
 const SECONDS: u64 = 2;
-
-/// A seeded source of numbers (Knuth's MMIX constants).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % n.max(1)
-    }
-}
 
 fn corpus(reader: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
