@@ -162,6 +162,30 @@ pub enum Error {
         /// What is known of the other process.
         holder: String,
     },
+    /// A Milvus server is not there, or said no.
+    #[error("Milvus at {uri}: {reason}")]
+    Milvus {
+        /// The server's address.
+        uri: String,
+        /// What it said, and to what.
+        reason: String,
+    },
+    /// A collection that is not what was asked for.
+    #[error("collection {collection}: {reason}")]
+    Collection {
+        /// Its name.
+        collection: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A search that a Milvus server cannot answer as the library itself does.
+    #[error("{what} cannot be asked of Milvus: {reason}")]
+    NotInMilvus {
+        /// The filter or the option.
+        what: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The browser's storage failed.
     #[error("IndexedDB: {reason}")]
     IndexedDb {
@@ -239,6 +263,9 @@ impl Error {
             Error::Cursor => "cursor",
             Error::Missing { .. } => "missing",
             Error::Locked { .. } => "locked",
+            Error::Milvus { .. } => "milvus",
+            Error::Collection { .. } => "collection",
+            Error::NotInMilvus { .. } => "not_in_milvus",
             Error::IndexedDb { .. } => "indexed_db",
         }
     }

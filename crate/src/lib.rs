@@ -7,6 +7,8 @@ pub mod image;
 pub mod index;
 pub mod kernels;
 pub mod library;
+#[cfg(all(feature = "cluster", not(target_arch = "wasm32")))]
+pub mod milvus;
 pub mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

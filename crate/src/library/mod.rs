@@ -15,10 +15,12 @@ mod duplicates;
 mod manifest;
 mod photo;
 mod query;
-mod search;
+pub(crate) mod ranking;
+mod rows;
+pub(crate) mod search;
 mod segment;
-mod vocabulary;
-mod words;
+pub(crate) mod vocabulary;
+pub(crate) mod words;
 
 use std::collections::HashMap;
 
@@ -27,6 +29,7 @@ pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use photo::{LabelChange, ModelRef, Photo};
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
+pub use rows::Rows;
 use segment::Segment;
 pub use segment::Stored;
 pub use vocabulary::{Word, photo_of, vocabulary};

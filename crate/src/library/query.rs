@@ -43,6 +43,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// How many photos came before the page.
+    #[cfg(all(feature = "cluster", not(target_arch = "wasm32")))]
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Whether a photo comes after the place: it ranks lower, or as high and later by its path.
     pub(super) fn is_before(&self, rank: f64, path: &str) -> bool {
         rank < self.rank || (rank == self.rank && path > self.path.as_str())

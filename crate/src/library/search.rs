@@ -13,26 +13,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::ask::Day;
+use super::ranking::{Ranked, SAMPLE, best_first, cut, deviation_of};
 use super::segment::Segment;
+use super::vocabulary::judge;
 use super::words::{self, Share, Words};
-use super::{Cursor, Found, Library, Page, Photo, Place, Query, duplicates};
+use super::{Found, Library, Page, Photo, Place, Query};
 use crate::error::Result;
 use crate::index::{Bitset, Recall, Search};
 use crate::kernels::Kernels;
-
-/// Rows whose cosines stand for those of the library, at most.
-const SAMPLE: usize = 2048;
-/// Fewer photos than this say nothing of what is usual.
-const MIN_SAMPLE: usize = 20;
-/// The deviation of a query's cosines where there are too few of them.
-const USUAL_DEVIATION: f32 = 0.05;
-/// A photo and what it is ranked by.
-#[derive(Debug, Clone, Copy)]
-struct Ranked {
-    place: Place,
-    score: f32,
-    rank: f64,
-}
 
 impl Library {
     /// The photos that a query asks for, best first: [`Library::page`] without what goes with it.
@@ -77,12 +65,11 @@ impl Library {
                 .filter(|_| query.embedding.is_some())
                 .copied();
             let reaches_all = depth >= total || ranked.len() >= total;
-            let (page, is_whole) = self.cut(ranked, query);
+            let (page, is_whole) = cut(ranked, query);
             if is_whole || reaches_all {
                 let verdict = best.and_then(|best| {
-                    let (segment, row) = best.place;
-                    let photo = self.segments[segment].vectors.vector(row);
-                    self.verdict(&photo, best.score)
+                    let photo = self.embedding(&best.photo.path)?;
+                    judge(&self.vocabulary, &photo, best.score)
                 });
                 return Ok(Page {
                     total,
@@ -144,14 +131,7 @@ impl Library {
                 sampled.map(|(row, _)| cosine(segment, row, embedding))
             })
             .collect();
-        if cosines.len() < MIN_SAMPLE {
-            return None;
-        }
-        let count = cosines.len() as f64;
-        let mean = cosines.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-        let square = |x: f32| (f64::from(x) - mean).powi(2);
-        let variance = cosines.iter().map(|&x| square(x)).sum::<f64>() / count;
-        Some(variance.sqrt() as f32)
+        deviation_of(&cosines)
     }
 
     /// The best by vector and names, best first; of equal ranks by path, so that a page goes on where the
@@ -163,7 +143,7 @@ impl Library {
         hidden: &[Cow<'_, Bitset>],
         named: &HashMap<Place, Share>,
         deviation: Option<f32>,
-    ) -> Vec<Ranked> {
+    ) -> Vec<Ranked<'_>> {
         let mut scores: HashMap<Place, f32> = HashMap::new();
         for (at, segment) in self.segments.iter().enumerate() {
             let search = Search {
@@ -179,127 +159,29 @@ impl Library {
             let own = || cosine(&self.segments[at], row, embedding);
             scores.entry((at, row)).or_insert_with(own);
         }
-        let deviation = f64::from(deviation.unwrap_or(USUAL_DEVIATION));
-        let mut ranked: Vec<Ranked> = scores
+        let ranked = scores
             .into_iter()
             .map(|(place, score)| {
                 let worth = named.get(&place).map_or(0.0, |share| share.worth());
-                let rank = f64::from(score) + deviation * f64::from(worth);
-                Ranked { place, score, rank }
+                Ranked::new(self.photo_at(place), score, worth, deviation)
             })
             .collect();
-        ranked.sort_by(|a, b| {
-            let by_path = || {
-                self.photo_at(a.place)
-                    .path
-                    .cmp(&self.photo_at(b.place).path)
-            };
-            b.rank.total_cmp(&a.rank).then_with(by_path)
-        });
-        ranked.truncate(depth);
-        ranked
+        best_first(ranked, depth)
     }
 
     /// All photos that may be found, the newest first; of one time, by path.
-    fn newest(&self, hidden: &[Cow<'_, Bitset>]) -> Vec<Ranked> {
-        let mut ranked: Vec<(Ranked, &str)> = Vec::new();
-        for (at, segment) in self.segments.iter().enumerate() {
-            for (row, photo) in segment.live() {
-                if !hidden[at].contains(row) {
-                    let ranked_photo = Ranked {
-                        place: (at, row),
-                        score: 1.0,
-                        rank: time_of(photo),
-                    };
-                    ranked.push((ranked_photo, &photo.path));
-                }
-            }
-        }
-        ranked.sort_by(|(a, x), (b, y)| b.rank.total_cmp(&a.rank).then(x.cmp(y)));
-        ranked.into_iter().map(|(ranked, _)| ranked).collect()
-    }
-
-    /// Cuts the page out; says whether it has all that was asked for.
-    fn cut(&self, ranked: Vec<Ranked>, query: &Query) -> (Page, bool) {
-        let enough = |ranked: &Ranked| query.min_score.is_none_or(|least| ranked.score >= least);
-        let photo = |ranked: &Ranked| self.photo_at(ranked.place);
-        // From the first one without a name that is too low, all others without one are.
-        let below = ranked
-            .iter()
-            .any(|ranked| !enough(ranked) && ranked.rank == f64::from(ranked.score));
-        let lowest = ranked.last().map_or(f64::MIN, |last| last.rank);
-        let groups = self.groups(ranked.into_iter().filter(enough), query.grouped);
-        let start = match &query.after {
-            None => Some(0),
-            Some(cursor) => groups
-                .iter()
-                .position(|(first, _)| photo(first).path == cursor.path)
-                .map(|at| at + 1)
-                // The photo is gone: go on with what is ranked below it.
-                .or_else(|| {
-                    groups
-                        .iter()
-                        .position(|(first, _)| cursor.is_before(first.rank, &photo(first).path))
-                }),
-        };
-        let start = start.unwrap_or(groups.len()).saturating_add(query.offset);
-        let end = start.saturating_add(query.k);
-        // Of those that rank as the last one does, some may be missing.
-        let is_sure = |(first, _): &(Ranked, Vec<Ranked>)| first.rank > lowest;
-        let is_whole = groups.get(end).is_some_and(is_sure) || below;
-        let found: Vec<Found> = groups
-            .iter()
-            .skip(start)
-            .take(query.k)
-            .map(|(first, others)| Found {
-                score: first.score,
-                rank: first.rank,
-                photo: photo(first).clone(),
-                others: others
-                    .iter()
-                    .map(|other| photo(other).path.clone())
-                    .collect(),
-            })
-            .collect();
-        let next = found
-            .last()
-            .filter(|_| groups.len() > end)
-            .map(|last| Cursor {
-                offset: end,
-                rank: last.rank,
-                path: last.photo.path.clone(),
-            });
-        let page = Page {
-            found,
-            next,
-            ..Page::default()
-        };
-        (page, is_whole)
-    }
-
-    /// Each photo with the near duplicates that are ranked after it.
-    fn groups(
-        &self,
-        ranked: impl Iterator<Item = Ranked>,
-        grouped: bool,
-    ) -> Vec<(Ranked, Vec<Ranked>)> {
-        let mut groups: Vec<(Ranked, Vec<Ranked>)> = Vec::new();
-        let photo = |ranked: &Ranked| self.photo_at(ranked.place);
-        for ranked in ranked {
-            let same = |(first, _): &&mut (Ranked, Vec<Ranked>)| {
-                grouped && duplicates::look_alike(photo(first), photo(&ranked))
-            };
-            match groups.iter_mut().find(same) {
-                Some((_, others)) => others.push(ranked),
-                None => groups.push((ranked, Vec::new())),
-            }
-        }
-        groups
+    fn newest(&self, hidden: &[Cow<'_, Bitset>]) -> Vec<Ranked<'_>> {
+        let segments = self.segments.iter().zip(hidden);
+        let found = segments.flat_map(|(segment, hidden)| {
+            let shown = segment.live().filter(|(row, _)| !hidden.contains(*row));
+            shown.map(|(_, photo)| Ranked::by_time(photo))
+        });
+        best_first(found.collect(), usize::MAX)
     }
 }
 
 /// Seconds since 1970, local time, by the camera or else by the file.
-pub(super) fn time_of(photo: &Photo) -> f64 {
+pub(crate) fn time_of(photo: &Photo) -> f64 {
     let day = Day::of_photo(photo).number() as f64 * 86_400.0;
     let field = |from: usize| -> Option<f64> {
         let digits = photo.taken.as_deref()?.get(from..from + 2)?;

@@ -47,26 +47,27 @@ impl Library {
         self.vocabulary = words;
         Ok(())
     }
+}
 
-    /// How much better the best photo fits the query than usual words fit it.
-    pub(super) fn verdict(&self, photo: &[f32], score: f32) -> Option<Verdict> {
-        if self.vocabulary.len() < MIN_WORDS {
-            return None;
-        }
-        let cosine = |word: &Word| -> f64 {
-            let products = word.vector.iter().zip(photo);
-            products.map(|(x, y)| f64::from(x * y)).sum()
-        };
-        let cosines: Vec<f64> = self.vocabulary.iter().map(cosine).collect();
-        let count = cosines.len() as f64;
-        let mean = cosines.iter().sum::<f64>() / count;
-        let variance = cosines.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-        let deviations = ((f64::from(score) - mean) / variance.sqrt().max(1e-6)) as f32;
-        Some(Verdict {
-            likely: deviations >= LIKELY_DEVIATIONS,
-            deviations,
-        })
+/// How much better the best photo fits the query than usual words fit it; `None` where there are too few
+/// words to tell.
+pub(crate) fn judge(vocabulary: &[Word], photo: &[f32], score: f32) -> Option<Verdict> {
+    if vocabulary.len() < MIN_WORDS {
+        return None;
     }
+    let cosine = |word: &Word| -> f64 {
+        let products = word.vector.iter().zip(photo);
+        products.map(|(x, y)| f64::from(x * y)).sum()
+    };
+    let cosines: Vec<f64> = vocabulary.iter().map(cosine).collect();
+    let count = cosines.len() as f64;
+    let mean = cosines.iter().sum::<f64>() / count;
+    let variance = cosines.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+    let deviations = ((f64::from(score) - mean) / variance.sqrt().max(1e-6)) as f32;
+    Some(Verdict {
+        likely: deviations >= LIKELY_DEVIATIONS,
+        deviations,
+    })
 }
 
 #[cfg(test)]

@@ -74,16 +74,39 @@ impl Words {
     /// Adds the photo of a row that is greater than all before.
     pub fn add(&mut self, row: usize, photo: &Photo) {
         let row = row as u32;
-        let (stem, _) = photo.path.rsplit_once('.').unwrap_or((&photo.path, ""));
-        for word in fold(stem) {
+        for word in path_words(photo) {
             push(&mut self.rows.entry(word.into()).or_default().paths, row);
         }
-        for name in photo.albums.iter().chain(&photo.tags) {
-            for word in fold(name) {
-                push(&mut self.rows.entry(word.into()).or_default().labels, row);
-            }
+        for word in label_words(photo) {
+            push(&mut self.rows.entry(word.into()).or_default().labels, row);
         }
     }
+}
+
+/// The words of a photo's path, folded.
+pub(crate) fn path_words(photo: &Photo) -> Vec<String> {
+    let (stem, _) = photo.path.rsplit_once('.').unwrap_or((&photo.path, ""));
+    fold(stem)
+}
+
+/// The words of a photo's albums and tags, folded.
+pub(crate) fn label_words(photo: &Photo) -> Vec<String> {
+    let names = photo.albums.iter().chain(&photo.tags);
+    names.flat_map(|name| fold(name)).collect()
+}
+
+/// The words of a query that are looked up.
+pub(crate) fn wanted(query: &str) -> Vec<String> {
+    let mut wanted = fold(query);
+    wanted.retain(|word| !IDLE.contains(&word.as_str()));
+    wanted.dedup();
+    wanted.truncate(MAX_WORDS);
+    wanted
+}
+
+/// A word in more paths than this tells photos apart no more.
+pub(crate) fn common(photos: usize) -> usize {
+    (photos / COMMON_ONE_IN).max(COMMON_AT_LEAST)
 }
 
 /// A word that comes twice in a name has its row once.
@@ -99,11 +122,8 @@ pub(super) fn look_up(
     segments: &[&Words],
     photos: usize,
 ) -> HashMap<(usize, usize), Share> {
-    let mut wanted = fold(query);
-    wanted.retain(|word| !IDLE.contains(&word.as_str()));
-    wanted.dedup();
-    wanted.truncate(MAX_WORDS);
-    let common = (photos / COMMON_ONE_IN).max(COMMON_AT_LEAST);
+    let wanted = wanted(query);
+    let common = common(photos);
     let in_paths = |word: &str| {
         let lengths = segments.iter().filter_map(|words| words.rows.get(word));
         lengths.map(|rows| rows.paths.len()).sum::<usize>()
@@ -138,7 +158,7 @@ pub(super) fn look_up(
 
 /// How much of a query's words a photo's names have.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Share {
+pub(crate) struct Share {
     /// In its path, its albums or its tags.
     pub names: f32,
     /// In its albums or tags alone.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
-use crate::library::{Commit, Library, Opened};
+use crate::library::{Commit, Library, ModelRef, Opened, Rows};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "library.manifest";
@@ -73,6 +73,25 @@ impl FileStore {
             return Ok(None);
         };
         Library::open(&manifest, |name| self.read(name)).map(Some)
+    }
+
+    /// How many photos the library has, by its manifest; `None` when the folder has none.
+    ///
+    /// # Errors
+    /// When the manifest is damaged or too new.
+    pub fn count(&self) -> Result<Option<usize>> {
+        self.manifest()?.map(|of| Library::count(&of)).transpose()
+    }
+
+    /// The model of the library and its segments one after the other; `None` when the folder has none.
+    ///
+    /// # Errors
+    /// As [`Library::rows`].
+    pub fn rows(&self) -> Result<Option<(ModelRef, impl Iterator<Item = Result<Rows>>)>> {
+        let Some(manifest) = self.manifest()? else {
+            return Ok(None);
+        };
+        Library::rows(&manifest, |name| self.read(name)).map(Some)
     }
 
     fn manifest(&self) -> Result<Option<Vec<u8>>> {

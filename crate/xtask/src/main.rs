@@ -3,6 +3,7 @@
 mod album;
 mod bench;
 mod demo;
+mod milvus;
 mod package;
 mod paths;
 mod screenshot;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Set up and pass every test, the browser's included
     Test,
+    /// Set up Milvus and milvus-lite, and pass the tests that need them (Linux: a network namespace)
+    TestMilvus,
     /// Build the wasm, its glue, the package and the page into target/www
     BuildWeb {
         /// Build the wasm quickly: larger, for iterating
@@ -78,6 +81,7 @@ fn main() -> anyhow::Result<()> {
             no_serve,
         } => demo::demo(folder, port, !no_serve),
         Command::Test => test::test(),
+        Command::TestMilvus => milvus::test(),
         Command::BuildWeb { quick } => web::build(quick),
         Command::Screenshot { words } => screenshot::screenshot(&words),
         Command::Package => package::package(),

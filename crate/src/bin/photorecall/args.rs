@@ -47,6 +47,12 @@ pub enum Command {
     },
     /// Serve a library and the web app on loopback
     Serve(ServeArgs),
+    /// Put a library into a server for collections that outgrow a machine
+    #[cfg(feature = "cluster")]
+    Export {
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
     /// Print the completions of a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -117,11 +123,38 @@ pub struct RemoveArgs {
     pub library: LibraryArgs,
 }
 
+/// Where photos are looked for.
+#[derive(Args)]
+#[command(group = ArgGroup::new("place").required(true).multiple(false).args(PLACES))]
+pub struct PlaceArgs {
+    /// The library's folder
+    #[arg(long, value_name = "DIR")]
+    pub library: Option<PathBuf>,
+    /// A Milvus server in place of a library, `http://host:port` (see `export`)
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "URI", requires = "collection")]
+    pub milvus: Option<String>,
+    /// The server's collection
+    #[cfg(feature = "cluster")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "milvus",
+        conflicts_with = "library"
+    )]
+    pub collection: Option<String>,
+}
+
+#[cfg(feature = "cluster")]
+const PLACES: [&str; 2] = ["library", "milvus"];
+#[cfg(not(feature = "cluster"))]
+const PLACES: [&str; 1] = ["library"];
+
 /// Which hits, and how they are printed.
 #[derive(Args)]
 pub struct HitArgs {
     #[command(flatten)]
-    pub library: LibraryArgs,
+    pub place: PlaceArgs,
     /// How many photos
     #[arg(short, default_value_t = 10, value_name = "N")]
     pub k: usize,
@@ -304,6 +337,70 @@ pub struct EvalArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Subcommand)]
+pub enum ExportCommand {
+    /// Into a collection of a Milvus server; run it again after changes, or when it was interrupted
+    Milvus(MilvusArgs),
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub struct MilvusArgs {
+    /// The library's folder
+    #[arg(value_name = "LIBRARY")]
+    pub library: PathBuf,
+    /// The server's address, `http://host:port`
+    #[arg(long, value_name = "URI")]
+    pub uri: String,
+    /// The collection; it is made when it is not there
+    #[arg(long, value_name = "NAME")]
+    pub collection: String,
+    /// The index (default: that of the collection; of a new one, hnsw)
+    #[arg(long, value_enum)]
+    pub index: Option<IndexArg>,
+    /// What vectors are compared by (default: that of the collection; of a new one, cosine); the order
+    /// of what is found is the same
+    #[arg(long, value_enum)]
+    pub metric: Option<MetricArg>,
+    /// Give photos of one album a partition of their own: searches with `album:` look there alone
+    #[arg(long, value_enum, value_name = "BY")]
+    pub partition_by: Option<PartitionArg>,
+    /// Print one JSON object in place of the summary
+    #[arg(long)]
+    pub json: bool,
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// [`IndexKind`](photorecall::milvus::IndexKind) on the command line.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum IndexArg {
+    /// A graph over whole vectors: fast, and 4 bytes an axis in memory
+    Hnsw,
+    /// Lists of 8-bit codes: 1 byte an axis in memory
+    #[value(name = "ivf_sq8")]
+    IvfSq8,
+}
+
+/// [`Metric`](photorecall::milvus::Metric) on the command line.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum MetricArg {
+    Cosine,
+    Ip,
+    L2,
+}
+
+/// What partitions go by.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum PartitionArg {
+    Album,
 }
 
 #[derive(Args)]

@@ -68,8 +68,13 @@ fn clusters(library: &mut Library, args: &BrowseArgs) -> anyhow::Result<()> {
 
 /// Gives the library every `step`-th usual word; a model without words leaves it without.
 pub fn teach(library: &mut Library, model: &Model, step: usize) -> anyhow::Result<()> {
+    Ok(library.set_vocabulary(usual_words(model, step)?)?)
+}
+
+/// Every `step`-th usual word with its vector; none where the model has no words.
+pub fn usual_words(model: &Model, step: usize) -> anyhow::Result<Vec<Word>> {
     let Ok(text) = model.text() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let words: Vec<&str> = library::vocabulary().step_by(step).collect();
     let embed = |word: &str| -> photorecall::Result<Word> {
@@ -78,6 +83,5 @@ pub fn teach(library: &mut Library, model: &Model, step: usize) -> anyhow::Resul
         Ok(Word { word, vector })
     };
     let words = words.into_par_iter().map(embed);
-    library.set_vocabulary(words.collect::<Result<_, _>>()?)?;
-    Ok(())
+    Ok(words.collect::<Result<_, _>>()?)
 }

@@ -21,8 +21,11 @@ mod eval;
 mod index;
 mod info;
 mod labels;
+#[cfg(feature = "cluster")]
+mod milvus;
 mod model;
 mod models;
+mod place;
 mod progress;
 mod scan;
 mod search;
@@ -72,6 +75,10 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Eval(args) => eval::eval(&args),
         Command::Model { command } => models::run(&command),
         Command::Serve(args) => serve::serve(&args),
+        #[cfg(feature = "cluster")]
+        Command::Export {
+            command: args::ExportCommand::Milvus(args),
+        } => milvus::export(&args),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use photorecall::index::Recall;
 use photorecall::library::ask::{Ask, Day, Filter, Suggestion, suggest};
-use photorecall::library::{self, Cursor, Found, Library, Page, Photo, Query};
+use photorecall::library::{self, Cursor, Found, Library, Page, Photo, Query, Word};
 use photorecall::store::files::FileStore;
 use serde_json::{Value, json};
 
 use crate::args::{HitArgs, RecallArg, SearchArgs, SimilarArgs};
-use crate::source::Source;
+use crate::place::Place;
 use crate::{Outcome, browse, index, info, model};
 
 /// One usual word in so many is enough for a verdict, and a large text tower takes its time for each.
@@ -19,11 +19,12 @@ const VERDICT_WORDS: usize = 2;
 
 /// `photorecall search`
 pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
-    let mut library = open(&args.hits.library.library)?;
+    let place = Place::open(&args.hits.place)?;
     let text = args.words.join(" ");
     let ask = Ask::parse(&text)?;
+    let (embedding, vocabulary) = embedding(args, &ask, &place)?;
     let query = Query {
-        embedding: embedding(args, &ask, &mut library)?,
+        embedding,
         names: if args.no_names {
             String::new()
         } else {
@@ -32,21 +33,27 @@ pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
         ..query(&args.hits, ask.filter)?
     };
     let suggestion = suggest(&text, today());
-    print(&library, &query, suggestion, &args.hits)
+    print(
+        &place.page(&query, vocabulary)?,
+        &query,
+        suggestion,
+        &args.hits,
+    )
 }
 
-/// The vector of the words and the example photos; the model is loaded only where it is needed.
+/// The vector of the words and the example photos, and the words for a verdict; the model is loaded only
+/// where it is needed.
 fn embedding(
     args: &SearchArgs,
     ask: &Ask,
-    library: &mut Library,
-) -> anyhow::Result<Option<Vec<f32>>> {
+    place: &Place,
+) -> anyhow::Result<(Option<Vec<f32>>, Vec<Word>)> {
     if ask.parts.is_empty() && args.image.is_empty() {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
-    let source = Source::load(&args.hits.library.library)?;
+    let source = place.source()?;
     let model = model::load(source.model(args.model.as_deref()))?;
-    library.require_model(&info::model_ref(&model))?;
+    place.require_model(&info::model_ref(&model))?;
     let mut examples = Vec::new();
     for file in &args.image {
         let name = || file.display().to_string();
@@ -54,22 +61,22 @@ fn embedding(
         let embedded = index::embed_file(&model, &bytes, source.trim_borders);
         examples.push(embedded.with_context(name)?);
     }
-    if !ask.parts.is_empty() && (args.hits.page || !args.hits.json) {
-        browse::teach(library, &model, VERDICT_WORDS)?;
-    }
-    Ok(ask.embedding(&examples, |words| model.text()?.embed(words))?)
+    let has_verdict = !ask.parts.is_empty() && (args.hits.page || !args.hits.json);
+    let vocabulary = match has_verdict {
+        true => browse::usual_words(&model, VERDICT_WORDS)?,
+        false => Vec::new(),
+    };
+    let embedding = ask.embedding(&examples, |words| model.text()?.embed(words))?;
+    Ok((embedding, vocabulary))
 }
 
 /// `photorecall similar`
 pub fn similar(args: &SimilarArgs) -> anyhow::Result<Outcome> {
-    let library = open(&args.hits.library.library)?;
+    let place = Place::open(&args.hits.place)?;
     let vectors: Vec<Vec<f32>> = args
         .paths
         .iter()
-        .map(|path| {
-            let vector = library.embedding(path);
-            vector.with_context(|| format!("no photo {path} in the library"))
-        })
+        .map(|path| place.embedding(path))
         .collect::<anyhow::Result<_>>()?;
     let parts: Vec<(f32, &[f32])> = vectors.iter().map(|v| (1.0, v.as_slice())).collect();
     let filter = args.filter.as_deref().map(filters).transpose()?.flatten();
@@ -78,7 +85,7 @@ pub fn similar(args: &SimilarArgs) -> anyhow::Result<Outcome> {
         exclude: args.paths.clone(),
         ..query(&args.hits, filter)?
     };
-    print(&library, &query, None, &args.hits)
+    print(&place.page(&query, Vec::new())?, &query, None, &args.hits)
 }
 
 /// A text that has filters only.
@@ -126,16 +133,15 @@ fn today() -> Day {
 }
 
 fn print(
-    library: &Library,
+    page: &Page,
     query: &Query,
     suggestion: Option<Suggestion>,
     how: &HitArgs,
 ) -> anyhow::Result<Outcome> {
-    let page = library.page(query)?;
     if how.json {
         let found: Vec<Value> = page.found.iter().map(as_json).collect();
         let told = if how.page {
-            page_json(&page, found, suggestion.as_ref())
+            page_json(page, found, suggestion.as_ref())
         } else {
             Value::from(found)
         };
@@ -152,7 +158,7 @@ fn print(
             say!("        {other}");
         }
     }
-    hints(&page, suggestion.as_ref());
+    hints(page, suggestion.as_ref());
     Ok(Outcome::Done)
 }
 

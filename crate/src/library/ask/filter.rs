@@ -207,7 +207,7 @@ fn like(text: &str, pattern: &str) -> bool {
 }
 
 /// The great-circle distance of two places, by the haversine formula.
-pub(in crate::library) fn distance_km(a: [f64; 2], b: [f64; 2]) -> f64 {
+pub(crate) fn distance_km(a: [f64; 2], b: [f64; 2]) -> f64 {
     let half_chord = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
     let h = half_chord(a[0], b[0])
         + a[0].to_radians().cos() * b[0].to_radians().cos() * half_chord(a[1], b[1]);

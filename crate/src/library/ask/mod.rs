@@ -37,6 +37,8 @@ mod suggest;
 mod value;
 
 pub use date::{DateRange, Day};
+#[cfg(all(feature = "cluster", not(target_arch = "wasm32")))]
+pub(crate) use filter::distance_km;
 pub use filter::{Bounds, Fact, Filter, Shape};
 pub use suggest::{Suggestion, suggest};
 
