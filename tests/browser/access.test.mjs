@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { added, choose, drawPhotos, launch, searchWords, serveSite, site, visitor } from './helpers.mjs';
+import { added, choose, drawPhotos, searchWords, site, visitor, withBrowser } from './helpers.mjs';
 
 const axe = createRequire(fileURLToPath(new URL('../../crate/npm/package.json', import.meta.url))).resolve('axe-core/axe.min.js');
 const source = readFileSync(axe, 'utf8');
@@ -16,13 +16,7 @@ const MOST_SCRIPT = 60 * 1024;
 
 let browser, host;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+withBrowser((opened) => ({ browser, host } = opened));
 
 /** What axe finds serious or worse, in one line each. */
 async function serious(page, state) {

@@ -1,7 +1,7 @@
 // A hundred thousand photos in the page: few tiles in the document, all of them within reach.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, searchWords, serveSite, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { searchWords, visitor, withBrowser } from './helpers.mjs';
 import { fillLibrary } from './large.mjs';
 
 const COUNT = 100_000;
@@ -10,8 +10,8 @@ const MOST_TILES = 220;
 
 let browser, host, guest, page;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   guest = await visitor(browser, host.url);
   ({ page } = guest);
   // The page's own library must not be open while another hand fills it: a place without one is visited.
@@ -22,10 +22,6 @@ before(async () => {
   await page.locator('.summary', { hasText: '100,000 photos' }).waitFor({ timeout: 120_000 });
   await page.locator('.tile[data-path="many/000000.jpg"]').waitFor();
   console.log(`${COUNT} photos: the page shows them after ${Date.now() - begun} ms`);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
 });
 
 const place = () => page.evaluate(() => document.activeElement.closest('li')?.dataset.path);

@@ -4,7 +4,9 @@ import { createRequire } from 'node:module';
 import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const { chromium } = createRequire(join(root, 'crate/npm/package.json'))('playwright-core');
@@ -21,12 +23,24 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
 };
 
+/** What hosts compress. */
+const COMPRESSED = /\.(html|js|css|json|svg|wasm|webmanifest|txt)$/;
+const compressed = new Map();
+
+/** A file as hosts that compress send it. */
+function gzipped(file) {
+  if (!compressed.has(file)) compressed.set(file, gzipSync(readFileSync(file), { level: 9 }));
+  return compressed.get(file);
+}
+
 /**
  * A static host, as plain as they come: no header that only some hosts send. `answers` has other bodies
- * for some paths: a text, bytes, or a function of the file's text and the whole address.
+ * for some paths: a text, bytes, or a function of the file's text and the whole address. With `gzip`, one
+ * that compresses; `sent` counts the bytes of bodies.
  */
-export async function serveSite(folder = site, answers = {}) {
+export async function serveSite(folder = site, answers = {}, { gzip = false } = {}) {
   if (!existsSync(join(folder, 'index.html'))) throw new Error(`no site in ${folder}: run cargo xtask build-web`);
+  const sent = { bytes: 0, files: [] };
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname));
     const file = join(folder, path.endsWith('/') ? `${path}index.html` : path);
@@ -38,13 +52,34 @@ export async function serveSite(folder = site, answers = {}) {
       }
       if (!statSync(file).isFile()) throw new Error('a folder');
       response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-      response.end(readFileSync(file));
+      const small = gzip && COMPRESSED.test(file);
+      if (small) response.setHeader('content-encoding', 'gzip');
+      const body = small ? gzipped(file) : readFileSync(file);
+      sent.bytes += body.length;
+      sent.files.push([path, body.length]);
+      response.end(body);
     } catch {
       response.writeHead(404).end();
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+  return { url: `http://127.0.0.1:${server.address().port}/`, sent, close: () => server.close() };
+}
+
+/**
+ * Gives a file's tests a browser and the site (or what `serve` serves), in `ready`, and takes them away
+ * afterwards.
+ */
+export function withBrowser(ready, serve = serveSite) {
+  let browser, host;
+  before(async () => {
+    [browser, host] = await Promise.all([launch(), serve()]);
+    await ready({ browser, host });
+  });
+  after(async () => {
+    await browser?.close();
+    host?.close();
+  });
 }
 
 export function launch() {

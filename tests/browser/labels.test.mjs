@@ -1,18 +1,12 @@
 // What a person says of photos, and finds them by: favourites, tags, albums, filters, suggestions; selecting many.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { added, choose, drawPhotos, launch, searchWords, serveSite, shown, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { added, choose, drawPhotos, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+withBrowser((opened) => ({ browser, host } = opened));
 
 const named = (page, name) => page.getByRole('button', { name, exact: true });
 const tile = (page, path) => page.locator(`.tile[data-path="${path}"]`);
@@ -266,7 +260,8 @@ test('a finger goes through the photos', async () => {
 test('photos that are there twice are found, the further copies selected, and removed with a way back', async () => {
   const guest = await withPhotos(6);
   const { page } = guest;
-  const chip = page.getByRole('group', { name: 'Filters' }).getByRole('button', { name: 'Duplicates' });
+  const views = page.getByRole('navigation', { name: 'Ways to look at the photos' });
+  const chip = views.getByRole('button', { name: 'Duplicates' });
   const double = (await drawPhotos(page, 6))[4];
   await choose(page, async () => {
     await page.getByRole('button', { name: 'Add photos' }).click();
@@ -282,7 +277,7 @@ test('photos that are there twice are found, the further copies selected, and re
   await page.locator('.note').getByText('No photo is there more than once.').waitFor();
   await named(page, 'Undo').click();
   await page.locator('.summary', { hasText: 'more than once' }).waitFor();
-  await chip.click();
+  await views.getByRole('button', { name: 'All photos' }).click();
   await page.locator('.summary', { hasText: '7 photos' }).waitFor();
   await end(guest);
 });

@@ -1,19 +1,13 @@
 // Other models in the browser: fetched from a hub on loopback, broken off, gone on with, refused, taken
 // from files; and the change from one model to another.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { added, choose, drawPhotos, launch, searchWords, shown, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { added, choose, drawPhotos, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
 import { files, manifestOf, megabytes, withModelHub } from './hub.mjs';
 
 let browser, host;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), withModelHub()]);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+withBrowser((opened) => ({ browser, host } = opened), withModelHub);
 
 /** A visitor at the settings; with photos in the library where asked. */
 async function atSettings(count = 0, options = {}) {

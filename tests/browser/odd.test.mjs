@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { added, choose, launch, serveSite, visitor } from './helpers.mjs';
+import { added, choose, visitor, withBrowser } from './helpers.mjs';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../../shared/odd');
 const skip = existsSync(folder) ? false : '../shared/odd is not there';
@@ -13,13 +13,7 @@ if (skip) console.log(`NOT RUN: ${skip}`);
 
 let browser, host;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+withBrowser((opened) => ({ browser, host } = opened));
 
 /** Samples the resident memory of Chromium's largest renderer process, bytes, as Linux tells it. */
 function watchMemory() {

@@ -1,17 +1,13 @@
 // The package in a browser, by its own interface, and the wasm's kernels.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, serveSite, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { visitor, withBrowser } from './helpers.mjs';
 
 let browser, host, guest;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   guest = await visitor(browser, host.url);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
 });
 
 test('the wasm kernels agree with the scalar ones', async () => {

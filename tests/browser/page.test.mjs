@@ -1,17 +1,11 @@
 // The page end to end, as a visitor sees it.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { added, choose, drawPhotos, folderOf, launch, searchWords, serveSite, shown, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { added, choose, drawPhotos, folderOf, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+withBrowser((opened) => ({ browser, host } = opened));
 
 /** A visitor with photos in the library. */
 async function withPhotos(count, options) {

@@ -1,17 +1,13 @@
 // Filters, labels, pages, duplicates and browsing through the package.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, serveSite, visitor } from './helpers.mjs';
+import { test } from 'node:test';
+import { visitor, withBrowser } from './helpers.mjs';
 
 let browser, host, page;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), serveSite()]);
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   ({ page } = await visitor(browser, host.url));
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
 });
 
 test('photos are labelled, filtered, paged, grouped and browsed', { timeout: 120_000 }, async () => {

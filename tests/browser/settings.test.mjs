@@ -5,20 +5,18 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { added, choose, drawPhotos, launch, searchWords, serveSite, shown, site, visitor } from './helpers.mjs';
+import { after, test } from 'node:test';
+import { added, choose, drawPhotos, searchWords, serveSite, shown, site, visitor, withBrowser } from './helpers.mjs';
 import { files, withModelHub } from './hub.mjs';
 
 const binary = process.env.PHOTORECALL_BIN;
 let browser, host, work;
 
-before(async () => {
-  [browser, host] = await Promise.all([launch(), withModelHub()]);
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   work = mkdtempSync(join(tmpdir(), 'photorecall-'));
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
+}, withModelHub);
+after(() => {
   rmSync(work, { recursive: true, force: true });
 });
 

@@ -1,27 +1,30 @@
 /** The page: what is shown when, and what leads where. */
-import { type LabelChange, type Library, type NamedSource, type Photo, PhotorecallError } from 'photorecall';
+import { type Cluster, type LabelChange, type Library, type Photo, PhotorecallError } from 'photorecall';
+import { wireAddMenu } from './add-menu.js';
+import { browse, topicOf } from './browse.js';
+import { partChips } from './chips.js';
 import { announce, button, find, h, toast } from './dom.js';
-import { filterRow } from './filters.js';
-import { folders, listFolder, mayRead, original } from './folders.js';
-import { Grid, nameOf, type Source } from './grid.js';
+import { choicesOf, filterRow } from './filters.js';
+import { original } from './folders.js';
+import { Grid, nameOf } from './grid.js';
 import { number, t } from './i18n.js';
-import { type Copies, copies, everything, type Results, results } from './lists.js';
+import { type Copies, copies, everything, type Results, results, type Shown } from './lists.js';
 import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
+import { SearchBox } from './search-box.js';
 import { Selection } from './selection.js';
 import { Settings } from './settings.js';
-import { acceptDrops, chooseExample, chooseFiles, chooseFolder } from './sources.js';
-import { upcoming } from './state.js';
+import { type Add, type Inbox, lookAgain } from './sources.js';
+import { noteFilled, upcoming } from './state.js';
 import { noteRecent, Suggestions } from './suggest.js';
 import { Switching } from './switching.js';
 import { Viewer } from './viewer.js';
+import { viewRow } from './views.js';
 import { welcome } from './welcome.js';
 
 export class App {
   private readonly main = find('#main');
-  private readonly form = find<HTMLFormElement>('.search');
-  private readonly input = find<HTMLInputElement>('.search input');
-  private readonly chip = find('.chip');
+  private readonly box: SearchBox;
   private readonly viewer: Viewer;
   private readonly selection: Selection;
   private readonly suggestions: Suggestions;
@@ -35,10 +38,13 @@ export class App {
   private asked = 0;
   /** Adding runs until this resolves; undefined when nothing is added. */
   private adding: Promise<void> | undefined;
+  /** The topics, as long as the photos are the same. */
+  private clusters: Promise<Cluster[]> | undefined;
 
   constructor(
     private library: Library,
     private readonly readOnly: boolean,
+    inbox: Inbox,
   ) {
     this.viewer = new Viewer(() => this.library, {
       photoAt: async (at) => (await this.grid?.item(at))?.photo,
@@ -56,9 +62,13 @@ export class App {
       remove: (paths) => this.remove(paths, t('count', { count: number(paths.length) })),
       changed: () => this.grid?.markAll(),
     });
-    this.suggestions = new Suggestions(this.input, () => this.library.facets(), (text) => this.search(text));
-    this.wireSearch();
-    if (!readOnly) this.wireMenu();
+    this.box = this.searchBox();
+    this.suggestions = new Suggestions(this.box.input, {
+      facets: () => this.library.facets(),
+      topics: async () => (await this.clusters)?.flatMap(({ word }) => word ?? []) ?? [],
+      go: (text) => this.search(text),
+    });
+    if (!readOnly) wireAddMenu(this.add);
     const switching = readOnly ? undefined : new Switching({
       library: () => this.library,
       idle: async () => this.adding,
@@ -66,11 +76,28 @@ export class App {
     });
     new Settings({ library: () => this.library, readOnly, use: (library) => this.use(library) }, switching);
     if (switching) void this.keepUp(switching);
-    acceptDrops(!readOnly, this.add, this.searchByPhoto);
+    Object.assign(inbox, { add: readOnly ? undefined : this.add, search: this.searchByPhoto });
     if (readExample() !== undefined) history.replaceState(null, ''); // a photo of before a reload
     addEventListener('popstate', () => {
       this.example = this.examples[readExample() ?? -1];
       void this.show();
+    });
+  }
+
+  private searchBox(): SearchBox {
+    find('[data-home]').onclick = (event) => {
+      event.preventDefault();
+      this.example = undefined;
+      this.go({ text: '', like: '' });
+    };
+    return new SearchBox({
+      search: (text) => this.search(text),
+      byPhoto: this.searchByPhoto,
+      withoutPhoto: (text) => {
+        this.example = undefined;
+        this.go({ text, like: '' });
+      },
+      emptied: () => this.go({ text: '', like: readRoute().like }),
     });
   }
 
@@ -81,48 +108,59 @@ export class App {
     const { photos } = await this.library.info();
     if (asked !== this.asked) return;
     const empty = photos === 0 && !this.adding;
-    this.form.hidden = empty;
+    if (!this.readOnly) noteFilled(photos > 0);
+    this.box.form.hidden = empty;
     find('.menu').hidden = empty || this.readOnly;
-    this.input.value = route.text;
-    this.showChip(route.like);
+    this.box.input.value = route.text;
+    this.box.showPhoto(this.pictureOf(route));
     if (photos === 0) return this.showEmpty(empty);
-    let source: Source | Results | Copies = { ratios: [], items: async () => [] };
-    let problem = t('nothing');
+    let source: Shown | Results | Copies = { ratios: [], items: async () => [] };
+    let problem = t(route.duplicates ? 'noDuplicates' : 'nothing');
+    let cards: HTMLElement | undefined;
     try {
-      source = await this.sourceOf(route);
+      cards = await this.cardsOf(route);
+      if (!cards) source = await this.sourceOf(route);
     } catch (thrown) {
       problem = PhotorecallError.from(thrown).message;
     }
-    const facets = await this.library.facets();
+    const rows = await this.rowsAbove(route);
     if (asked !== this.asked) return;
-    const filters = filterRow(facets, route.text, (text) => this.search(text));
-    const double = button(t('duplicates'), 'filter', () => this.go({ text: '', like: '', duplicates: !route.duplicates }));
-    double.ariaPressed = String(route.duplicates ?? false);
-    filters.append(double);
-    filters.hidden = false;
-    const summary = 'extras' in source ? duplicatesSaid(source) : this.summaryOf(route, photos, source.ratios.length);
-    this.put(source, summary, filters, route.duplicates ? t('noDuplicates') : problem);
+    if (cards) return this.putCards(cards, rows);
+    this.put(source, this.summaryOf(route, photos, source), rows, problem);
     if ('extras' in source && source.extras.length > 0 && !this.readOnly) this.selection.take(source.extras);
+    this.readTopics();
+  }
+
+  /** Another way to look at the photos, and filters. */
+  private async rowsAbove(route: Route): Promise<HTMLElement> {
+    const facets = await this.library.facets();
+    const known = choicesOf(facets);
+    const shown = (filter: string): boolean => known.some((choice) => choice.filter === filter);
+    const go = (text: string): void => this.search(text);
+    const views = viewRow(route, (to) => this.go({ text: '', like: '', ...to }));
+    return h('div', { className: 'rows' }, [views, filterRow(known, route.text, go, partChips(route.text, shown, go))]);
   }
 
   /** Goes on with a change of model; begins one when the page came with another model than last time. */
   private async keepUp(switching: Switching): Promise<void> {
-    const { foreign, encoder } = await this.library.info();
+    const { foreign, encoder, photos } = await this.library.info();
     if (foreign) toast(t('modelChanged'), undefined, 20_000);
     const begun = upcoming();
     const { name, digest } = encoder.model;
     // A change to an earlier version of the model leads nowhere any more.
     if (foreign && (!begun || begun.model === name)) await switching.to(name, digest);
     else switching.resume();
+    if (!foreign && photos > 0) await lookAgain(this.add).catch((thrown: unknown) => console.warn(thrown));
   }
 
   /** Another library takes this one's place. */
   private async use(library: Library): Promise<void> {
     this.library = library;
+    this.clusters = undefined;
     await this.show();
   }
 
-  private put(source: Source | Results, summary: string, filters: HTMLElement, problem: string): void {
+  private put(source: Shown | Results, summary: string, above: HTMLElement, problem: string): void {
     const old = this.grid;
     const focus = old?.hasFocus ? old.place : undefined;
     const selected = (path: string): boolean => this.selection.has(path);
@@ -131,15 +169,44 @@ export class App {
     this.summary = h('div', { className: 'summary' }, [h('span', { textContent: summary }), ...this.hints(source)]);
     const nothing = grid.count === 0 ? [h('p', { className: 'note', textContent: problem })] : [];
     if (grid.count > 0) this.summary.append(button(t('select'), 'plain select', () => this.selection.begin()));
-    this.main.replaceChildren(filters, this.summary, grid.element, ...nothing);
+    this.main.replaceChildren(above, this.summary, grid.element, ...nothing);
     old?.destroy();
     grid.measure();
     if (focus !== undefined) grid.focus(focus);
     announce(grid.count === 0 ? problem : `${summary}: ${number(grid.count)}`);
   }
 
+  private putCards(cards: HTMLElement, above: HTMLElement): void {
+    this.grid?.destroy();
+    this.grid = undefined;
+    this.main.replaceChildren(above, cards);
+    announce(above.querySelector('[aria-current]')?.textContent ?? '');
+  }
+
+  private cardsOf({ browse: way, topic }: Route): Promise<HTMLElement> | undefined {
+    if (!way || topic !== undefined) return undefined;
+    return browse(way, {
+      library: this.library,
+      clusters: () => this.topics(),
+      search: (text) => this.go({ text, like: '' }),
+      topic: (at) => this.go({ text: '', like: '', browse: 'topics', topic: at }),
+    });
+  }
+
+  private topics(): Promise<Cluster[]> {
+    const asked = (this.clusters ??= this.library.clusters());
+    asked.catch(() => (this.clusters = undefined));
+    return asked;
+  }
+
+  /** The topics' words are offered in the search box: they are found out when there is nothing else to do. */
+  private readTopics(): void {
+    if (this.clusters || this.adding) return;
+    setTimeout(() => !this.adding && void this.topics().catch(() => undefined), 3000);
+  }
+
   /** What is to be said of results: that perhaps nothing fits, that a date may have been meant. */
-  private hints(source: Source | Results): HTMLElement[] {
+  private hints(source: Shown | Results): HTMLElement[] {
     if (!('suggestion' in source)) return [];
     const { likely, suggestion } = source;
     const hints = [];
@@ -186,6 +253,7 @@ export class App {
   private async labelOne(photo: Photo, change: LabelChange): Promise<Photo> {
     try {
       await this.library.label([photo.path], change);
+      this.offerBack(photo, change);
     } catch (thrown) {
       toast(PhotorecallError.from(thrown).message);
     }
@@ -193,22 +261,38 @@ export class App {
     return (await this.library.photo(photo.path)) ?? photo;
   }
 
+  /** What was taken off a photo can be put on again. */
+  private offerBack(photo: Photo, { removeTags, removeAlbums }: LabelChange): void {
+    const word = removeTags?.[0] ?? removeAlbums?.[0];
+    if (word === undefined) return;
+    const back: LabelChange = { ...(removeTags && { addTags: removeTags }), ...(removeAlbums && { addAlbums: removeAlbums }) };
+    const run = (): void => void this.labelOne(photo, back).then((labelled) => this.viewer.renew(labelled));
+    this.viewer.tell(t('takenOff', { word }), { label: t('undo'), run });
+  }
+
   private showEmpty(first: boolean): void {
     this.grid?.destroy();
     this.grid = undefined;
+    // The first screen may be there since before the library was opened.
+    if (first && !this.readOnly && this.main.querySelector('.welcome')) return;
     const note = h('p', { className: 'note', textContent: t('emptyYet') });
     this.main.replaceChildren(first ? welcome(this.readOnly ? undefined : this.add) : note);
   }
 
-  private summaryOf({ text, like }: Route, photos: number, found: number): string {
-    if (found === 0) return '';
+  private summaryOf({ text, like }: Route, photos: number, source: Shown | Copies): string {
+    if (source.ratios.length === 0) return '';
+    if (source.title !== undefined) return source.title;
     if (text) return t('resultsFor', { text });
     if (like || this.example) return t('resultsLike');
     return t('count', { count: number(photos) });
   }
 
-  private sourceOf({ text, like, duplicates }: Route): Promise<Source | Results | Copies> {
+  private async sourceOf({ text, like, duplicates, topic }: Route): Promise<Shown | Results | Copies> {
     if (duplicates) return copies(this.library);
+    if (topic !== undefined) {
+      const cluster = (await this.topics())[topic];
+      if (cluster) return topicOf(this.library, cluster, topic);
+    }
     const image = this.example;
     if (!text && !like && !image) return everything(this.library);
     return results(this.library, { ...(text && { text }), ...(like && { like }), ...(image && { image }) });
@@ -221,7 +305,7 @@ export class App {
   }
 
   private go(route: Route): void {
-    if (route.like) this.example = undefined;
+    if (route.like || route.browse || route.duplicates) this.example = undefined;
     this.selection.end();
     this.suggestions.close();
     writeRoute(route, this.example && this.examples.indexOf(this.example));
@@ -235,11 +319,11 @@ export class App {
     this.go({ text: '', like: '' });
   };
 
-  private readonly add = (sources: NamedSource[], completeFolder?: string): void => {
-    if (sources.length === 0) return toast(t('noPhotos'));
+  readonly add: Add = (sources, completeFolder, unasked = false) => {
+    if (sources.length === 0) return unasked ? undefined : toast(t('noPhotos'));
     // The browser asks or decides by itself; the library works either way.
     void this.library.persist();
-    const panel = new Panel(ADDING, () => void this.showUnlessBusy());
+    const panel = new Panel(ADDING, () => void this.showUnlessBusy(), unasked);
     const folder = completeFolder === undefined ? {} : { completeFolder };
     const before = this.adding;
     const adding = panel.run((steer) => this.library.add(sources, { ...steer, ...folder })).then(async () => {
@@ -253,15 +337,18 @@ export class App {
 
   /** New photos come into the list of all; what was searched for stays as it is. */
   private async showUnlessBusy(): Promise<void> {
-    const { text, like, duplicates } = readRoute();
-    const searching = Boolean(text || like || duplicates || this.example);
-    const busy = this.input === document.activeElement && this.input.value !== text;
-    if (this.grid && (searching || busy || this.selection.active || scrollY > 200)) return;
+    this.clusters = undefined;
+    const { text, like, duplicates, browse: way } = readRoute();
+    const searching = Boolean(text || like || duplicates || way || this.example);
+    const { input } = this.box;
+    const busy = input === document.activeElement && input.value !== text;
+    if ((this.grid || way) && (searching || busy || this.selection.active || scrollY > 200)) return;
     await this.show();
   }
 
   /** Takes photos out; `name` says which. */
   private async remove(paths: string[], name: string): Promise<void> {
+    this.clusters = undefined;
     try {
       const removed = await this.library.remove(paths);
       await this.show();
@@ -275,90 +362,9 @@ export class App {
     }
   }
 
-  private wireSearch(): void {
-    this.input.placeholder = t('placeholder');
-    this.input.ariaLabel = t('searchLabel');
-    const byPhoto = find<HTMLButtonElement>('.by-photo');
-    byPhoto.append(h('span', { textContent: '◎', ariaHidden: 'true' }));
-    byPhoto.title = byPhoto.ariaLabel = t('byPhoto');
-    byPhoto.onclick = () => chooseExample(this.searchByPhoto);
-    this.form.onsubmit = (event) => {
-      event.preventDefault();
-      this.search(this.input.value.trim());
-    };
-    // The cross of a search field empties it: back to all photos.
-    this.input.addEventListener('search', () => this.input.value === '' && this.go({ text: '', like: readRoute().like }));
-    const clear = find<HTMLButtonElement>('.chip button');
-    clear.textContent = '✕';
-    clear.ariaLabel = t('clearExample');
-    clear.onclick = () => {
-      this.example = undefined;
-      this.go({ text: this.input.value.trim(), like: '' });
-    };
-    find('[data-home]').onclick = (event) => {
-      event.preventDefault();
-      this.example = undefined;
-      this.go({ text: '', like: '' });
-    };
+  /** The picture of what is searched by. */
+  private pictureOf({ like }: Route): Promise<Blob | undefined> | undefined {
+    if (this.example) return Promise.resolve(this.example);
+    return like ? this.library.thumbnail(like) : undefined;
   }
-
-  private showChip(like: string): void {
-    this.chip.hidden = !like && !this.example;
-    const image = find<HTMLImageElement>('img', this.chip);
-    URL.revokeObjectURL(image.src);
-    image.removeAttribute('src');
-    if (this.example) image.src = URL.createObjectURL(this.example);
-    else if (like) {
-      void this.library.thumbnail(like).then(
-        (blob) => blob && (image.src = URL.createObjectURL(blob)),
-        () => undefined,
-      );
-    }
-  }
-
-  private wireMenu(): void {
-    const opener = find<HTMLButtonElement>('.add-button');
-    const list = find('.menu-list');
-    opener.textContent = `+ ${t('add')}`;
-    const toggle = (open: boolean): void => {
-      list.hidden = !open;
-      opener.ariaExpanded = String(open);
-    };
-    opener.onclick = async () => {
-      if (!list.hidden) return toggle(false);
-      list.replaceChildren(...(await this.menuItems(() => toggle(false))));
-      toggle(true);
-      list.querySelector('button')?.focus();
-    };
-    addEventListener('click', ({ target }) => {
-      if (target instanceof Node && !find('.menu').contains(target)) toggle(false);
-    });
-    find('.menu').addEventListener('keydown', ({ key }) => {
-      if (key !== 'Escape') return;
-      toggle(false);
-      opener.focus();
-    });
-  }
-
-  private async menuItems(close: () => void): Promise<HTMLButtonElement[]> {
-    const item = (label: string, act: () => unknown): HTMLButtonElement =>
-      button(label, '', () => {
-        close();
-        void act();
-      });
-    const known = await folders().catch(() => []);
-    return [
-      item(t('pickFolder'), () => chooseFolder(this.add)),
-      item(t('pickFiles'), () => chooseFiles(this.add)),
-      ...known.map((folder) =>
-        item(t('rescan', { name: folder.root }), async () => {
-          if (await mayRead(folder, true)) this.add(await listFolder(folder), folder.root);
-        }),
-      ),
-    ];
-  }
-}
-
-function duplicatesSaid({ groups, extras }: Copies): string {
-  return groups === 0 ? '' : t('duplicatesFound', { groups: number(groups), extras: number(extras.length) });
 }

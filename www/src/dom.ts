@@ -30,8 +30,8 @@ export function announce(text: string): void {
   find('#announce').textContent = text;
 }
 
-/** A short note at the bottom, with something to do about it. */
-export function toast(text: string, action?: { label: string; run: () => void }, ms = 8000): void {
+/** A short note at the bottom, with something to do about it; `within` an open dialog. */
+export function toast(text: string, action?: { label: string; run: () => void }, ms = 8000, within?: HTMLElement): void {
   const close = (): void => note.remove();
   const note = h('div', { className: 'toast' }, [text]);
   if (action) {
@@ -42,6 +42,9 @@ export function toast(text: string, action?: { label: string; run: () => void },
       }),
     );
   }
-  find('.toasts').append(note);
+  if (within) {
+    within.querySelector('.toasts')?.remove();
+    within.append(h('div', { className: 'toasts', role: 'status' }, [note]));
+  } else find('.toasts').append(note);
   setTimeout(close, ms);
 }

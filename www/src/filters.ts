@@ -38,13 +38,14 @@ export function isOn(text: string, filter: string): boolean {
   return ` ${text} `.includes(` ${filter} `);
 }
 
-/** The row of filters; `go` shows what a query finds. */
-export function filterRow(facets: Facets, text: string, go: (text: string) => void): HTMLElement {
-  const chips = choicesOf(facets).map(({ filter, label, count }) => {
+/** The row of filters, those of the query alone first; `go` shows what a query finds. */
+export function filterRow(choices: Choice[], text: string, go: (text: string) => void, own: HTMLElement[]): HTMLElement {
+  const chips = choices.map(({ filter, label, count }) => {
     const chip = button(label, 'filter', () => go(toggled(text, filter)));
     chip.ariaPressed = String(isOn(text, filter));
     chip.title = `${filter} (${number(count)})`;
     return chip;
   });
-  return h('div', { className: 'filters', role: 'group', ariaLabel: t('filters'), hidden: chips.length === 0 }, chips);
+  const all = [...own, ...chips];
+  return h('div', { className: 'filters', role: 'group', ariaLabel: t('filters'), hidden: all.length === 0 }, all);
 }

@@ -3,11 +3,12 @@
  * on return, and a photo is shown in full size from its file.
  */
 import { isPhotoName, type NamedSource, photosOfFolder } from 'photorecall';
+import { ofSample } from './sample.js';
 
 const STORE = 'folders';
 
 /** A folder and the name that the paths of its photos begin with. */
-interface Folder {
+export interface Folder {
   root: string;
   handle: FileSystemDirectoryHandle;
 }
@@ -107,6 +108,8 @@ export async function original(path: string): Promise<File | undefined> {
   try {
     const chosen = seen.get(path);
     if (chosen) return chosen instanceof File ? chosen : await chosen.getFile();
+    const sample = await ofSample(path);
+    if (sample) return sample;
     if (!isPhotoName(path.slice(path.lastIndexOf('/') + 1))) return undefined;
     for (const folder of await folders()) {
       if (path.startsWith(`${folder.root}/`) && (await mayRead(folder, false))) {

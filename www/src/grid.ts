@@ -9,10 +9,13 @@ import { number, t } from './i18n.js';
 import { type Frame, Layout } from './layout.js';
 import { Thumbnails } from './thumbs.js';
 
-/** A photo of the grid; the score is there when something was looked for. */
+/** A photo of the grid; the others are there when something was looked for. */
 export interface Item {
   photo: Photo;
-  score: number | undefined;
+  /** Its cosine with the query. */
+  score?: number;
+  /** What its names add to that in the order. */
+  byName?: number;
 }
 
 /** What a grid shows. */
@@ -21,6 +24,8 @@ export interface Source {
   readonly ratios: ArrayLike<number>;
   /** The items from a place on. */
   items(offset: number, k: number): Promise<Item[]>;
+  /** Whether the score is to be shown, as a percentage. */
+  readonly percent?: boolean;
   /** Looks for more at the end; tells whether there were any. */
   more?(): Promise<boolean>;
 }
@@ -194,16 +199,18 @@ export class Grid {
     Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
   }
 
-  private fill(tile: Tile, { photo, score }: Item): void {
+  private fill(tile: Tile, { photo, score, byName }: Item): void {
     const { element, image } = tile;
     tile.path = element.dataset['path'] = photo.path;
     element.title = photo.path;
     image.alt = nameOf(photo);
     if (score !== undefined) {
+      element.dataset['score'] = String(score);
+      element.title += `\n${t('cosine', { score: number(score, 3) })}`;
       // A cosine below zero says no more than zero does.
       const percent = number(Math.max(0, Math.round(score * 100)));
-      element.append(h('span', { className: 'score', role: 'note', textContent: `${percent} %`, ariaLabel: t('score', { score: percent }) }));
-      element.dataset['score'] = String(score);
+      if (this.source.percent) element.append(badge(`${percent} %`, t('score', { score: percent })));
+      else if (byName) element.append(badge(t('inName'), t('inNameLong')));
     }
     if (photo.favourite) element.append(h('span', { className: 'heart', role: 'img', ariaLabel: t('favourite'), textContent: '♥' }));
     this.mark(tile);
@@ -287,6 +294,11 @@ export class Grid {
     if (above < 0) scrollBy(0, above);
     else if (below > 0) scrollBy(0, below);
   }
+}
+
+/** Something that is said of a tile, in its corner. */
+function badge(textContent: string, ariaLabel: string): HTMLElement {
+  return h('span', { className: 'score', role: 'note', textContent, ariaLabel });
 }
 
 /** A photo's file name. */

@@ -1,8 +1,9 @@
 /** The language of the page, and how it writes numbers. */
+import { chosen } from './prefs.js';
 import { english, type Words } from './words/en.js';
 import { korean } from './words/ko.js';
 
-export const language = navigator.language.startsWith('ko') ? 'ko' : 'en';
+export const language = (chosen('language') ?? navigator.language).startsWith('ko') ? 'ko' : 'en';
 /** The reader's way to write dates and numbers, in the page's language. */
 export const locale = navigator.language.startsWith(language) ? navigator.language : language;
 const words: Words = language === 'ko' ? korean : english;

@@ -1,23 +1,30 @@
 /** What the grid shows: all photos, or what was found. */
 import type { DateSuggestion, Library, Page, Photo, Search } from 'photorecall';
 import type { Item, Source } from './grid.js';
+import { number, t } from './i18n.js';
 
 /** Results that are asked for at once. */
 const RESULTS = 600;
 
 /** All photos of the library, the newest first. */
-export async function everything(library: Library): Promise<Source> {
+export async function everything(library: Library): Promise<Shown> {
   return {
     ratios: await library.shapes(),
     items: async (offset, k) => {
       const { photos } = await library.list({ offset, k });
-      return photos.map((photo) => ({ photo, score: undefined }));
+      return photos.map((photo) => ({ photo }));
     },
   };
 }
 
+/** Photos, and what is to be said of them beside that. */
+export interface Shown extends Source {
+  /** What they are; without it, the query tells. */
+  title?: string;
+}
+
 /** What was found, and what is to be said of it. */
-export interface Results extends Source {
+export interface Results extends Shown {
   /** How many photos the filters let through. */
   total: number;
   /** False when the best one does not stand out: perhaps nothing fits. */
@@ -30,24 +37,25 @@ export async function results(library: Library, query: Search): Promise<Results>
   const found: Item[] = [];
   const ratios: number[] = [];
   // Where only filters are asked for, no photo is nearer than another.
-  const scored = Boolean(query.image || query.like) || (await library.parse(query.text ?? '')).parts.length > 0;
+  const words = (await library.parse(query.text ?? '')).parts.length > 0;
+  const byPhoto = Boolean(query.image || query.like);
   let after: string | undefined;
   const page = async (): Promise<Page> => {
     const page = await library.page({ ...query, k: RESULTS, ...(after !== undefined && { after }) });
     after = page.next;
-    found.push(...page.found.map(({ photo, score }) => ({ photo, score: scored ? score : undefined })));
+    found.push(...page.found.map(({ photo, score, byName = 0 }) => ({ photo, ...((words || byPhoto) && { score, byName }) })));
     ratios.push(...page.found.map(({ photo }) => photo.width / photo.height));
     return page;
   };
   const { total, likely = true, suggestion } = await page();
   const items = async (offset: number, k: number): Promise<Item[]> => found.slice(offset, offset + k);
   const more = async (): Promise<boolean> => after !== undefined && (await page()).found.length > 0;
-  return { ratios, items, more, total, likely, suggestion };
+  // Between words and photos a cosine is no measure of likeness, and names rank too.
+  return { ratios, items, more, total, likely, suggestion, percent: byPhoto && !words };
 }
 
 /** Photos that are there more than once; in each group the one to keep comes first. */
-export interface Copies extends Source {
-  groups: number;
+export interface Copies extends Shown {
   /** All but the first of each group. */
   extras: Photo[];
 }
@@ -65,11 +73,12 @@ export async function copies(library: Library): Promise<Copies> {
     }),
   );
   const groups = [...merged, ...same.values()];
-  const found = groups.flat().map((photo): Item => ({ photo, score: undefined }));
+  const found = groups.flat().map((photo): Item => ({ photo }));
+  const extras = groups.flatMap((group) => group.slice(1));
   return {
     ratios: found.map(({ photo }) => photo.width / photo.height),
     items: async (offset, k) => found.slice(offset, offset + k),
-    groups: groups.length,
-    extras: groups.flatMap((group) => group.slice(1)),
+    title: t('duplicatesFound', { groups: number(groups.length), extras: number(extras.length) }),
+    extras,
   };
 }

@@ -4,18 +4,33 @@ import { App } from './app.js';
 import { button, find, h, toast } from './dom.js';
 import { language, number, t } from './i18n.js';
 import { keepOffline } from './offline.js';
-import { openLibrary } from './open.js';
+import { type Found, findLibrary } from './open.js';
+import { applyTheme } from './prefs.js';
+import { acceptDrops, type Add, type Inbox } from './sources.js';
+import { welcome } from './welcome.js';
 
 function note(text: string, ...more: Node[]): void {
   find('#main').replaceChildren(h('div', { className: 'note' }, [h('p', { textContent: text }), ...more]));
 }
 
-async function open(): Promise<Library | undefined> {
+/** Photos that were chosen before the library was open. */
+type Waiting = Parameters<Add>[];
+
+/** The first screen is there at once; what is chosen on it waits for the library. */
+function showWelcome(inbox: Inbox): Waiting {
+  const waiting: Waiting = [];
+  inbox.add = (...chosen) => void waiting.push(chosen);
+  // What is bound to the screen's buttons leads to wherever photos go then.
+  find('#main').replaceChildren(welcome((...chosen) => inbox.add?.(...chosen)));
+  return waiting;
+}
+
+async function open({ open, fresh }: Found, waiting: Waiting): Promise<Library | undefined> {
   // A fast start shows no note at all.
   let percent = 0;
-  const later = setInterval(() => note(t('loading', { percent })), 400);
+  const later = setInterval(() => (!fresh || waiting.length > 0) && note(t('loading', { percent })), 400);
   try {
-    return await openLibrary(({ done, total }) => (percent = Math.round((100 * done) / (total || 1))));
+    return await open(({ done, total }) => (percent = Math.round((100 * done) / (total || 1))));
   } catch (thrown) {
     const { code, message } = PhotorecallError.from(thrown);
     const text = code === 'locked' ? t('locked') : t('failed', { reason: message });
@@ -28,10 +43,19 @@ async function open(): Promise<Library | undefined> {
 
 async function start(): Promise<void> {
   document.documentElement.lang = language;
-  const library = await open();
+  applyTheme();
+  const inbox: Inbox = { add: undefined, search: () => undefined };
+  acceptDrops(inbox);
+  const found = await findLibrary();
+  const waiting = found.fresh ? showWelcome(inbox) : [];
+  // The first screen is painted before megabytes are asked for.
+  if (found.fresh) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  const library = await open(found, waiting);
   if (library) {
     const { readOnly, damaged } = await library.info();
-    await new App(library, readOnly).show();
+    const app = new App(library, readOnly, inbox);
+    waiting.forEach((chosen) => app.add(...chosen));
+    await app.show();
     if (damaged.length > 0) toast(t('damaged', { count: number(damaged.length) }), undefined, 30_000);
   }
   // After the library, so that the first visit's downloads do not compete.

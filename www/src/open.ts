@@ -1,7 +1,7 @@
 /** Opening the library: this browser's own, or one that the server or the address names. */
 import { Library, type LoadProgress, PhotorecallError } from 'photorecall';
 import { openingWith } from './catalogue.js';
-import { current, SHIPPED_URL } from './state.js';
+import { current, SHIPPED_URL, wasFilled } from './state.js';
 
 /** What `photorecall serve` tells at library.json; a static host has an empty one. */
 interface Served {
@@ -11,20 +11,29 @@ interface Served {
   thumbs?: string;
 }
 
-/** Opens what is to be opened here. */
-export async function openLibrary(onLoad: (progress: LoadProgress) => void): Promise<Library> {
+/** A library that is to be opened. */
+export interface Found {
+  /** This browser's own, which had no photos yet. */
+  fresh: boolean;
+  open(onLoad: (progress: LoadProgress) => void): Promise<Library>;
+}
+
+/** Finds out what is to be opened here. */
+export async function findLibrary(): Promise<Found> {
   const named = new URLSearchParams(location.search).get('library');
   const about = new URL(named ? `${named.replace(/\/?$/, '/')}../library.json` : 'library.json', document.baseURI);
   const served = await readServed(about);
-  if (!named && !served.library) return openOwn(onLoad);
+  if (!named && !served.library) return { fresh: !wasFilled(), open: openOwn };
   const at = (part: string | undefined): URL | undefined => (part === undefined ? undefined : new URL(part, about));
   const [photosUrl, thumbnailsUrl] = [at(served.photos), at(served.thumbs)];
-  return Library.openUrl(named ?? new URL(served.library ?? '', about), {
-    modelUrl: at(served.model) ?? SHIPPED_URL,
-    onLoad,
-    ...(photosUrl && { photosUrl }),
-    ...(thumbnailsUrl && { thumbnailsUrl }),
-  });
+  const open = (onLoad: (progress: LoadProgress) => void): Promise<Library> =>
+    Library.openUrl(named ?? new URL(served.library ?? '', about), {
+      modelUrl: at(served.model) ?? SHIPPED_URL,
+      onLoad,
+      ...(photosUrl && { photosUrl }),
+      ...(thumbnailsUrl && { thumbnailsUrl }),
+    });
+  return { fresh: false, open };
 }
 
 /** The library of this browser, with the model that it was made with. */

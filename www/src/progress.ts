@@ -42,7 +42,10 @@ export class Panel {
   constructor(
     private readonly words: PanelWords,
     private readonly onSome: () => void,
+    /** Seen only when there is something to tell. */
+    quiet = false,
   ) {
+    this.element.hidden = quiet;
     this.bar.ariaLabel = this.element.ariaLabel = words.label;
     this.element.append(h('div', { className: 'row' }, [this.said, this.pause, this.cancel]), this.bar, this.skipped);
     // What is over makes room for what begins.
@@ -63,10 +66,13 @@ export class Panel {
           this.onSome();
         }
       }
+      if (this.element.hidden) this.element.remove();
       this.finish(this.words.finished(this.latest ?? {}));
+      this.offerUndo();
       done = true;
     } catch (thrown) {
       const error = PhotorecallError.from(thrown);
+      this.element.hidden = false;
       this.finish(error.code === 'aborted' ? this.words.stopped(number(this.latest?.added ?? 0)) : t('failed', { reason: error.message }));
     }
     this.onSome();
@@ -75,6 +81,8 @@ export class Panel {
 
   private show(progress: AddProgress): void {
     this.latest = progress;
+    const { done, unchanged, removed } = progress;
+    if (done > unchanged + progress.skipped.length || removed > 0) this.element.hidden = false;
     this.bar.value = progress.total === 0 ? 0 : progress.done / progress.total;
     const rate =
       progress.etaMs === undefined || this.paused
@@ -91,12 +99,23 @@ export class Panel {
 
   private finish(text: string): void {
     this.said.textContent = text;
-    announce(text);
+    if (this.element.isConnected) announce(text);
     this.bar.hidden = true;
     this.element.classList.add('over');
     const close = button(t('close'), 'line', () => this.element.remove());
     this.pause.remove();
     this.cancel.replaceWith(close);
+  }
+
+  /** What was gone from its folder can come back into the library all the same. */
+  private offerUndo(): void {
+    const undo = this.latest?.undoRemoved;
+    if (!undo) return;
+    const back = button(t('undo'), 'line', () => {
+      back.remove();
+      void undo().then(this.onSome);
+    });
+    this.said.after(back);
   }
 
   private togglePause(): void {

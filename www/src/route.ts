@@ -1,3 +1,5 @@
+import type { Way } from './browse.js';
+
 /** What the address bar says is looked for. */
 export interface Route {
   text: string;
@@ -5,12 +7,23 @@ export interface Route {
   like: string;
   /** The photos that are there more than once, instead of a search. */
   duplicates?: boolean;
+  /** What there is, to choose from. */
+  browse?: Way | undefined;
+  /** One of the topics, by its place among them. */
+  topic?: number | undefined;
 }
 
 /** The query of the address. */
 export function readRoute(): Route {
   const query = new URLSearchParams(location.search);
-  return { text: query.get('q') ?? '', like: query.get('like') ?? '', duplicates: query.has('duplicates') };
+  const way = query.get('browse');
+  return {
+    text: query.get('q') ?? '',
+    like: query.get('like') ?? '',
+    duplicates: query.has('duplicates'),
+    browse: way === 'months' || way === 'topics' ? way : undefined,
+    topic: query.has('topic') ? Number(query.get('topic')) : undefined,
+  };
 }
 
 /** Which of the photos from outside the library this entry of the history searches by. */
@@ -20,9 +33,10 @@ export function readExample(): number | undefined {
 }
 
 /** Puts a query into the address and the history; "back" returns to the one before. */
-export function writeRoute({ text, like, duplicates }: Route, example: number | undefined): void {
+export function writeRoute({ text, like, duplicates, browse, topic }: Route, example: number | undefined): void {
   const url = new URL(location.href);
-  for (const [key, value] of [['q', text], ['like', like], ['duplicates', duplicates ? '1' : '']] as const) {
+  const all = { q: text, like, duplicates: duplicates ? '1' : '', browse, topic: topic?.toString() };
+  for (const [key, value] of Object.entries(all)) {
     if (value) url.searchParams.set(key, value);
     else url.searchParams.delete(key);
   }

@@ -1,6 +1,7 @@
 /** The settings, as a dialog. */
 import { button, find, h } from './dom.js';
 import { t } from './i18n.js';
+import { LooksSection } from './looks-section.js';
 import { ModelsSection } from './models-section.js';
 import { type Kept, StorageSection } from './storage-section.js';
 import type { Switching } from './switching.js';
@@ -17,7 +18,7 @@ export class Settings {
 
   constructor(page: Kept, switching: Switching | undefined) {
     if (switching) this.sections.push(new ModelsSection(switching, async () => (await page.library().info()).photos));
-    this.sections.push(new StorageSection(page));
+    this.sections.push(new StorageSection(page), new LooksSection());
     const close = button('✕', 'plain', () => this.dialog.close());
     close.ariaLabel = t('close');
     this.dialog.append(

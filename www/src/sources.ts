@@ -1,11 +1,20 @@
 /** All ways by which photos come to the page. */
 import { type NamedSource, photosOfDrop, photosOfInput } from 'photorecall';
-import { find, h } from './dom.js';
-import { canPickFolder, listFolder, pickFolder, remember } from './folders.js';
+import { find, h, toast } from './dom.js';
+import { canPickFolder, type Folder, folders, listFolder, mayRead, pickFolder, remember } from './folders.js';
 import { t } from './i18n.js';
+import { said } from './said.js';
+import { sample } from './sample.js';
 
-/** Adds photos; `completeFolder` as in the package. */
-export type Add = (sources: NamedSource[], completeFolder?: string) => void;
+/** Adds photos; `completeFolder` as in the package. What was not asked for is not told where nothing came of it. */
+export type Add = (sources: NamedSource[], completeFolder?: string, unasked?: boolean) => void;
+
+/** Where photos go that come by drops and pastes. */
+export interface Inbox {
+  /** Undefined where none can be added. */
+  add: Add | undefined;
+  search: (photo: File) => void;
+}
 
 /** Asks for a folder, in the way that the browser has. */
 export async function chooseFolder(add: Add): Promise<void> {
@@ -40,8 +49,35 @@ function chooseByInput(properties: Partial<HTMLInputElement>, add: Add): void {
   input.click();
 }
 
+/** Adds the sample album, and says whose its photographs are. */
+export async function addSample(add: Add): Promise<void> {
+  try {
+    const { sources, credit } = await sample();
+    remember(sources);
+    add(sources);
+    toast(credit);
+  } catch (thrown) {
+    toast(said(thrown));
+  }
+}
+
+/** Looks through the folders of earlier visits: at once where the browser lets the page, else when it is told to. */
+export async function lookAgain(add: Add): Promise<void> {
+  const waiting: Folder[] = [];
+  for (const folder of await folders().catch(() => [])) {
+    if (await mayRead(folder, false)) add(await listFolder(folder), folder.root, true);
+    else waiting.push(folder);
+  }
+  if (waiting.length === 0) return;
+  const run = async (): Promise<void> => {
+    for (const folder of waiting) if (await mayRead(folder, true)) add(await listFolder(folder), folder.root);
+  };
+  const names = waiting.map(({ root }) => root).join(', ');
+  toast(t('rescan', { name: names }), { label: t('look'), run: () => void run().catch((thrown: unknown) => toast(said(thrown))) }, 20_000);
+}
+
 /** Drops anywhere add photos; one photo on the search box, or pasted, is searched by. */
-export function acceptDrops(canAdd: boolean, add: Add, search: (photo: File) => void): void {
+export function acceptDrops(inbox: Inbox): void {
   const hint = find('.drop-hint');
   hint.textContent = t('dropHere');
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
@@ -59,7 +95,8 @@ export function acceptDrops(canAdd: boolean, add: Add, search: (photo: File) => 
     hint.hidden = true;
     const onSearch = event.target instanceof Element && event.target.closest('.search') !== null;
     const first = event.dataTransfer.files[0];
-    if (first && (onSearch || !canAdd)) return search(first);
+    const { add } = inbox;
+    if (onSearch || !add) return first && inbox.search(first);
     void photosOfDrop(event.dataTransfer).then((sources) => {
       remember(sources);
       add(sources);
@@ -67,6 +104,6 @@ export function acceptDrops(canAdd: boolean, add: Add, search: (photo: File) => 
   });
   addEventListener('paste', (event) => {
     const file = event.clipboardData?.files[0];
-    if (file) search(file);
+    if (file) inbox.search(file);
   });
 }

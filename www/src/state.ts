@@ -12,6 +12,7 @@ export interface Place {
 
 const CURRENT = 'photorecall.current';
 const NEXT = 'photorecall.next';
+const FILLED = 'photorecall.filled';
 
 function read(key: string): Place | undefined {
   try {
@@ -43,8 +44,19 @@ export function arrive(place: Place): void {
   prepare(undefined);
 }
 
+/** Whether there were photos when the page was left: tells what to show before the library is open. */
+export function wasFilled(): boolean {
+  return localStorage.getItem(FILLED) !== null;
+}
+
+export function noteFilled(filled: boolean): void {
+  if (filled) localStorage.setItem(FILLED, '1');
+  else localStorage.removeItem(FILLED);
+}
+
 /** Forgets everything. */
 export function forgetPlaces(): void {
   localStorage.removeItem(CURRENT);
+  noteFilled(false);
   prepare(undefined);
 }

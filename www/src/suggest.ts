@@ -29,6 +29,14 @@ interface Offer {
   label: string;
 }
 
+/** Where offers come from, and where they lead. */
+export interface Offering {
+  facets(): Promise<Facets>;
+  /** Words for what is seen on the photos, as far as they are known. */
+  topics(): Promise<string[]>;
+  go(text: string): void;
+}
+
 /** A combobox, as ARIA describes it: the focus stays in the field, arrows move through the list. */
 export class Suggestions {
   private readonly list = h('ul', { className: 'suggestions', id: 'suggestions', role: 'listbox', ariaLabel: t('suggestions'), hidden: true });
@@ -37,8 +45,7 @@ export class Suggestions {
 
   constructor(
     private readonly input: HTMLInputElement,
-    private readonly facets: () => Promise<Facets>,
-    private readonly go: (text: string) => void,
+    private readonly page: Offering,
   ) {
     input.role = 'combobox';
     input.ariaAutoComplete = 'list';
@@ -60,11 +67,12 @@ export class Suggestions {
 
   private async offer(): Promise<void> {
     const typed = this.input.value;
-    const facets = await this.facets().catch(() => undefined);
+    const [facets, topics] = await Promise.all([this.page.facets().catch(() => undefined), this.page.topics().catch(() => [])]);
     if (this.input.value !== typed || document.activeElement !== this.input) return;
     const past = recent().filter((text) => text !== typed && text.startsWith(typed));
     const filters = facets && typed ? filtersFor(typed, choicesOf(facets, WORDS)) : [];
-    this.offers = [...past.map((text) => ({ text, label: text })), ...filters].slice(0, OFFERED);
+    const words = topics.filter((word) => word !== typed && word.startsWith(typed) && !past.includes(word));
+    this.offers = [...[...past, ...words].map((text) => ({ text, label: text })), ...filters].slice(0, OFFERED);
     this.list.replaceChildren(...this.offers.map((offer, at) => this.option(offer, at)));
     this.chosen = -1;
     this.input.removeAttribute('aria-activedescendant');
@@ -85,7 +93,7 @@ export class Suggestions {
   private take(text: string): void {
     this.close();
     this.input.value = text;
-    this.go(text);
+    this.page.go(text);
   }
 
   private key(event: KeyboardEvent): void {

@@ -1,6 +1,6 @@
 /** One photo, as large as the window. Arrows go through the grid, Escape closes. */
 import type { LabelChange, Library, Photo } from 'photorecall';
-import { button, h } from './dom.js';
+import { button, h, toast } from './dom.js';
 import { original } from './folders.js';
 import { factsOf } from './facts.js';
 import { nameOf } from './grid.js';
@@ -110,6 +110,18 @@ export class Viewer {
     const search = (query: string): void => this.leave(() => actions.search(query));
     const label = actions.label && ((change: LabelChange) => this.label(change));
     this.stage.after(factsOf(photo, label, search));
+  }
+
+  /** Shows what has changed of the photo, where it is still the one that is shown. */
+  renew(photo: Photo): void {
+    if (!this.dialog.open || this.photo?.path !== photo.path) return;
+    this.photo = photo;
+    this.refresh();
+  }
+
+  /** Says something within the dialog: what lies below it cannot be reached. */
+  tell(text: string, action: { label: string; run: () => void }): void {
+    toast(text, action, undefined, this.dialog);
   }
 
   private async label(change: LabelChange): Promise<void> {

@@ -1,7 +1,8 @@
 /** The first screen. */
 import { button, h } from './dom.js';
 import { t } from './i18n.js';
-import { type Add, chooseFiles, chooseFolder } from './sources.js';
+import { hasSample } from './sample.js';
+import { type Add, addSample, chooseFiles, chooseFolder } from './sources.js';
 
 /** What is shown while there is nothing to search; without `add`, nothing can be added. */
 export function welcome(add: Add | undefined): HTMLElement {
@@ -16,5 +17,6 @@ export function welcome(add: Add | undefined): HTMLElement {
       button(t('pickFiles'), 'line', () => chooseFiles(add)),
     ]),
     h('p', { textContent: t('orDrop') }),
+    ...(hasSample() ? [button(t('trySample'), 'plain try-sample', () => void addSample(add))] : []),
   ]);
 }

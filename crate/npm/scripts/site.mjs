@@ -1,28 +1,17 @@
 // Makes the static site: the page compiled, the package, the shipped model, the service worker.
 // PHOTORECALL_SITE names another folder than target/www; PHOTORECALL_HUB another model hub than the one in
-// index.html, and after a space the hosts that it sends on to; an empty one is none.
-import { execFileSync } from 'node:child_process';
+// index.html, and after a space the hosts that it sends on to; an empty one is none. PHOTORECALL_ALBUM is a
+// folder of photographs to try the page with, with an index.json that lists them.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import ts from 'typescript';
+import { bundle, check, files } from './bundle.mjs';
 import { withHub } from './hub.mjs';
 
 const npm = join(dirname(fileURLToPath(import.meta.url)), '..');
 const root = resolve(npm, '../..');
 const site = resolve(process.env.PHOTORECALL_SITE ?? join(root, 'target/www'));
-const tsc = join(npm, 'node_modules/typescript/bin/tsc');
-
-/** Every file below a folder, as addresses below it. */
-function files(folder) {
-  const names = readdirSync(folder, { recursive: true }).filter((name) => statSync(join(folder, name)).isFile());
-  return names.map((name) => name.split(sep).join('/')).sort();
-}
-
-function compile(project, out) {
-  execFileSync(process.execPath, [tsc, '-p', join(root, project), '--outDir', out], { stdio: 'inherit' });
-}
 
 // Files of an older build would be kept for offline use for no reason.
 rmSync(site, { recursive: true, force: true });
@@ -36,29 +25,29 @@ const known = join(root, 'models/known');
 cpSync(known, join(site, 'models/known'), { recursive: true });
 writeFileSync(join(site, 'models/known/index.json'), JSON.stringify(readdirSync(known).sort()));
 
-const page = join(site, 'index.html');
-const named = process.env.PHOTORECALL_HUB;
-if (named !== undefined) writeFileSync(page, withHub(readFileSync(page, 'utf8'), ...named.split(' ').filter(Boolean)));
+// Photographs to try the page with, where the builder has some.
+const album = process.env.PHOTORECALL_ALBUM;
+if (album) cpSync(album, join(site, 'album'), { recursive: true });
 
-// Without a bundler, a package's name is no address: that is put in its place.
-compile('www', join(site, 'app'));
-for (const name of files(join(site, 'app'))) {
-  const path = join(site, 'app', name);
-  writeFileSync(path, readFileSync(path, 'utf8').replaceAll("from 'photorecall'", "from '../photorecall/index.js'"));
-}
+const scripts = await bundle(site, join(root, 'www'));
+writePage(join(site, 'index.html'));
 
-// Comments are for readers of the sources.
-const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022, removeComments: true };
-for (const name of files(site).filter((name) => name.endsWith('.js'))) {
-  const path = join(site, name);
-  writeFileSync(path, ts.transpileModule(readFileSync(path, 'utf8'), { compilerOptions: options }).outputText);
+/** The page itself: what it loads first, so that no script waits for another; its hub, its album. */
+function writePage(page) {
+  const links = scripts.map((name) => `<link rel="modulepreload" href="${name}">`).join('\n  ');
+  let html = readFileSync(page, 'utf8').replace('<link rel="modulepreload" href="app/main.js">', links);
+  const named = process.env.PHOTORECALL_HUB;
+  if (named !== undefined) html = withHub(html, ...named.split(' ').filter(Boolean));
+  if (album) html = html.replace(/(<meta name="photorecall-album" content=")[^"]*/, '$1album/');
+  writeFileSync(page, html);
 }
 
 // What the page needs offline, and a digest of it all: a new build is a new worker.
-const kept = files(site).filter((name) => !/\.d\.ts$|\.md$|(^|\/)LICENSE/.test(name));
+// The album is fetched when it is asked for.
+const kept = files(site).filter((name) => !/\.d\.ts$|\.md$|(^|\/)LICENSE|^album\//.test(name));
 const hash = createHash('sha256');
 for (const name of kept) hash.update(name).update(readFileSync(join(site, name)));
-compile('www/sw', site);
+check(join(root, 'www/sw'), '--outDir', site);
 const { RELAXED_PROBE } = await import(pathToFileURL(join(npm, 'dist/relaxed.js')));
 const worker = join(site, 'sw.js');
 const code = readFileSync(worker, 'utf8');

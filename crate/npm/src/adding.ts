@@ -44,8 +44,11 @@ export class AddJob extends Job<NamedSource> {
   protected override async finish(): Promise<void> {
     if (this.gone.size === 0) return;
     const { photos, stash } = await this.index.call('remove', [...this.gone]);
-    await this.index.call('forget', stash);
     this.progress.removed = photos;
+    this.progress.undoRemoved = async () => {
+      await this.index.call('restore', stash);
+      await this.index.call('commit');
+    };
   }
 
   protected override async one({ path, file: source }: NamedSource): Promise<Outcome> {

@@ -230,6 +230,10 @@ export const indexHandlers = {
     return opened().photo(path);
   },
 
+  photosAt(paths: string[]): (Photo | undefined)[] {
+    return paths.map((path) => opened().photo(path));
+  },
+
   pathOfDigest(digest: string): string | undefined {
     return opened().pathOfDigest(digest);
   },

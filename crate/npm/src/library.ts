@@ -242,6 +242,11 @@ export class Library {
     return this.index.call('photo', path);
   }
 
+  /** What is known of the photos of these paths, in their order; undefined where there is none. */
+  photos(paths: string[]): Promise<(Photo | undefined)[]> {
+    return this.index.call('photosAt', paths);
+  }
+
   /** The small JPEG of a photo; the photo itself where a host has no small ones. */
   async thumbnail(path: string): Promise<Blob | undefined> {
     const { thumbnails, photos } = this.place;

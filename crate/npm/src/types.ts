@@ -114,6 +114,8 @@ export interface AddProgress {
   renamed: number;
   /** Gone from the complete folder. */
   removed: number;
+  /** Puts those back into the library; there at the end, and until the library is closed. */
+  undoRemoved?: () => Promise<void>;
   skipped: Skipped[];
   /** Photos a second, of late. */
   rate: number;

@@ -45,7 +45,10 @@ export interface LabelChange {
 }
 /** A photo that was found; `score` is its cosine to the query, 1 where only filters were asked for. */
 export interface Found {
+  /** The cosine between the query and the photo. */
   score: number;
+  /** What its names, albums and tags add to the cosine in the order of what was found; without it, nothing. */
+  byName?: number;
   photo: Photo;
   /** Paths of near duplicates that were found too; in a grouped search. */
   others?: string[];
@@ -210,17 +213,23 @@ impl From<JsPhoto> for Photo {
 
 /// [`Found`] with JavaScript's names.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct JsFound {
     score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_name: Option<f64>,
     photo: JsPhoto,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<String>,
 }
 
-impl From<&Found> for JsFound {
-    fn from(found: &Found) -> Self {
+impl JsFound {
+    /// `by_meaning` is false for filters alone: those rank by time.
+    fn new(found: &Found, by_meaning: bool) -> Self {
+        let by_name = found.rank - f64::from(found.score);
         Self {
             score: found.score,
+            by_name: (by_meaning && by_name > 0.0).then_some(by_name),
             photo: JsPhoto::from(&found.photo),
             others: found.others.clone(),
         }
@@ -240,10 +249,12 @@ pub struct JsPage {
     deviations: Option<f32>,
 }
 
-impl From<&Page> for JsPage {
-    fn from(page: &Page) -> Self {
+impl JsPage {
+    /// `by_meaning` is false for filters alone.
+    pub fn new(page: &Page, by_meaning: bool) -> Self {
+        let found = |found| JsFound::new(found, by_meaning);
         Self {
-            found: page.found.iter().map(JsFound::from).collect(),
+            found: page.found.iter().map(found).collect(),
             next: page.next.as_ref().map(ToString::to_string),
             total: page.total,
             likely: page.verdict.map(|verdict| verdict.likely),

@@ -369,7 +369,7 @@ impl Index {
     ) -> Answer<JsValue> {
         let query = from_js::<JsQuery>(query)?.into_query().map_err(thrown)?;
         let page = self.library.borrow().page(&query).map_err(thrown)?;
-        to_js(&JsPage::from(&page))
+        to_js(&JsPage::new(&page, query.embedding.is_some()))
     }
 
     /// How many photos each month has, the newest first; `filter` as in a query.

