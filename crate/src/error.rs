@@ -186,6 +186,14 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// A search that needs all of a library of which only ranges are read.
+    #[error(
+        "{what} needs every photo's record, and this library is read in parts: search by words or photos alone"
+    )]
+    NotByRanges {
+        /// The filter or the option.
+        what: &'static str,
+    },
     /// The browser's storage failed.
     #[error("IndexedDB: {reason}")]
     IndexedDb {
@@ -266,6 +274,7 @@ impl Error {
             Error::Milvus { .. } => "milvus",
             Error::Collection { .. } => "collection",
             Error::NotInMilvus { .. } => "not_in_milvus",
+            Error::NotByRanges { .. } => "not_by_ranges",
             Error::IndexedDb { .. } => "indexed_db",
         }
     }

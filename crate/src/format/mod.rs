@@ -7,12 +7,16 @@
 //! A container is validated whole when it is opened: magic, version, lengths, order, every checksum,
 //! and that every byte between sections is zero. So a flipped bit anywhere is found.
 
+mod codebook;
 mod compact;
+mod ranges;
 mod read;
 mod section;
 mod segment;
 mod write;
 
+pub use codebook::{CodebookMeta, read_codebook, write_codebook};
+pub use ranges::{BLOCK_BYTES, Ranges, read_ranges, write_ranges};
 pub use read::Container;
 pub use section::{
     bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
@@ -36,6 +40,10 @@ pub enum Kind {
     Segment,
     /// Which segments make a library.
     Manifest,
+    /// What shards share.
+    Codebook,
+    /// What is read of a segment before single ranges of it.
+    Ranges,
 }
 
 impl Kind {
@@ -43,6 +51,8 @@ impl Kind {
         match self {
             Kind::Segment => 1,
             Kind::Manifest => 2,
+            Kind::Codebook => 3,
+            Kind::Ranges => 4,
         }
     }
 }

@@ -114,6 +114,21 @@ impl<'a> Container<'a> {
     }
 }
 
+impl Container<'_> {
+    /// Where a section lies in `bytes`, those that the container was opened from.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when there is none of that name.
+    pub fn place(&self, name: &str, bytes: &[u8]) -> Result<std::ops::Range<u64>> {
+        let section = self.section(name)?;
+        let start = section
+            .as_ptr()
+            .addr()
+            .saturating_sub(bytes.as_ptr().addr()) as u64;
+        Ok(start..start + section.len() as u64)
+    }
+}
+
 fn entry(row: &[u8]) -> Option<Entry<'_>> {
     let name = row.get(..16)?;
     let len = name.iter().position(|byte| *byte == 0).unwrap_or(16);

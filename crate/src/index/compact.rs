@@ -8,6 +8,7 @@
 //! Rows lie in the order of their lists, so that a list is a range and needs no ids. All that decides
 //! the order of hits is computed in integers or in f32 in a fixed order: every machine gives the same.
 
+use super::codebook::Codebook;
 use super::graph::{Graph, Walk};
 use super::graph_build;
 use super::ivf::{Lists, Trained, shown};
@@ -100,7 +101,36 @@ impl Compact {
             "{rows} rows of {dim}"
         );
         let trained = Trained::new(rows, dim, seed, mean, vector);
-        let mut scan = Pq::train(&trained.residuals(), dim, seed);
+        let scan = Pq::train(&trained.residuals(), dim, seed);
+        Self::built((trained, scan), rows, seed, vector)
+    }
+
+    /// As [`Compact::build`], with what shards share in place of a sample of the rows.
+    ///
+    /// # Panics
+    /// When there are no rows, or more than 2³¹.
+    pub fn build_with(
+        codebook: &Codebook,
+        rows: usize,
+        seed: u64,
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> (Self, Vec<u32>) {
+        assert!(rows > 0 && rows < 1 << 31, "{rows} rows");
+        let scan = Pq {
+            codebook: codebook.codebook.clone(),
+            codes: Vec::new(),
+        };
+        let trained = Trained::of(codebook.centroids.clone());
+        Self::built((trained, scan), rows, seed, vector)
+    }
+
+    fn built(
+        (trained, mut scan): (Trained, Pq),
+        rows: usize,
+        seed: u64,
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> (Self, Vec<u32>) {
+        let dim = trained.mean.len();
         let (lists, order) = trained.deal(rows, vector);
         let list_of = lists.of_rows();
         scan.encode(rows, dim, |row, out| {

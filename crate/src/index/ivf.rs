@@ -53,16 +53,36 @@ impl Trained {
         for (out, row) in sample.chunks_exact_mut(dim).zip(picked) {
             vector(row, out);
         }
+        Self::of_sample(sample, dim, nlist, mean, &mut random)
+    }
+
+    /// Learns `nlist` lists from all of `sample` `[n, dim]`.
+    pub fn of_sample(
+        sample: Vec<f32>,
+        dim: usize,
+        nlist: usize,
+        mean: Option<&[f32]>,
+        random: &mut Random,
+    ) -> Self {
         let mean = mean.map_or_else(|| mean_of(&sample, dim), <[f32]>::to_vec);
-        let centres = kmeans::centres(&sample, dim, nlist, &mut random);
-        let centroids = Lvq::encode(mean.clone(), nlist, |row, out| {
+        let centres = kmeans::centres(&sample, dim, nlist, random);
+        let centroids = Lvq::encode(mean, nlist, |row, out| {
             out.copy_from_slice(&centres[row * dim..][..dim]);
         });
-        let decoded: Vec<f32> = (0..nlist).flat_map(|list| centroids.vector(list)).collect();
         Self {
-            mean,
             sample,
-            assigner: Assigner::new(&decoded, dim),
+            ..Self::of(centroids)
+        }
+    }
+
+    /// What was learnt before, without the sample.
+    pub fn of(centroids: Lvq) -> Self {
+        let lists = 0..centroids.len();
+        let decoded: Vec<f32> = lists.flat_map(|list| centroids.vector(list)).collect();
+        Self {
+            mean: centroids.mean.clone(),
+            sample: Vec::new(),
+            assigner: Assigner::new(&decoded, centroids.dim()),
             centroids,
         }
     }

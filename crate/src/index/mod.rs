@@ -5,12 +5,16 @@
 //! vectors   a segment's rows, in one of two forms
 //!   two_tier  grows: int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
 //!   compact   fixed: ivf (lists) over pq (4 bits) or graph, then lvq (8 bits), as the planner says
+//! codebook  what the compact forms of shards share
+//! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! bitset    which rows take part
 //! ```
 //! Knows neither photos nor files.
 
 mod bitset;
 mod calibrate;
+mod coarse;
+mod codebook;
 mod compact;
 pub mod exact;
 mod graph;
@@ -29,6 +33,8 @@ mod two_tier;
 mod vectors;
 
 pub use bitset::Bitset;
+pub use coarse::{Coarse, Probe};
+pub use codebook::Codebook;
 pub use compact::{Compact, Parts, Search};
 pub use graph::Graph;
 pub use ivf::Lists;

@@ -45,6 +45,12 @@ impl Reservoir {
         }
     }
 
+    /// The best `k`, in no order.
+    pub fn into_hits(mut self) -> Vec<Hit> {
+        self.shrink();
+        self.hits
+    }
+
     /// The rows of the best `k`, ascending: in the order of memory.
     pub fn into_ids(mut self) -> Vec<u32> {
         self.shrink();

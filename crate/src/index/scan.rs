@@ -32,19 +32,33 @@ impl Parts {
         hidden: &Bitset,
         kernels: &Kernels,
     ) -> Vec<u32> {
-        let mut scan = Scan {
-            codes: &self.scan,
-            tables: self.scan.tables(query),
-            hidden,
-            kernels,
-            sums: [0; BLOCKS * FAST_SCAN_ROWS],
-            best: Reservoir::new(count),
-        };
-        for list in lists {
-            scan.list(self.lists.rows(list.id), list.score);
-        }
-        scan.best.into_ids()
+        let rows = lists
+            .iter()
+            .map(|list| (self.lists.rows(list.id), list.score));
+        scan(&self.scan, rows, count, query, (hidden, kernels)).into_ids()
     }
+}
+
+/// The best `count` rows of some lists, each with its centroid's score, that are not in `hidden`.
+pub(super) fn scan(
+    codes: &Pq,
+    lists: impl Iterator<Item = (Range<usize>, f32)>,
+    count: usize,
+    query: &[f32],
+    (hidden, kernels): (&Bitset, &Kernels),
+) -> Reservoir {
+    let mut scan = Scan {
+        codes,
+        tables: codes.tables(query),
+        hidden,
+        kernels,
+        sums: [0; BLOCKS * FAST_SCAN_ROWS],
+        best: Reservoir::new(count),
+    };
+    for (rows, centroid_score) in lists {
+        scan.list(rows, centroid_score);
+    }
+    scan.best
 }
 
 impl Scan<'_> {

@@ -16,7 +16,9 @@ mod manifest;
 mod photo;
 mod query;
 pub(crate) mod ranking;
+mod remote;
 mod rows;
+mod seal;
 pub(crate) mod search;
 mod segment;
 pub(crate) mod vocabulary;
@@ -29,9 +31,10 @@ pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use photo::{LabelChange, ModelRef, Photo};
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
+pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
 use segment::Segment;
-pub use segment::Stored;
+pub use segment::{Beside, Stored};
 pub use vocabulary::{Word, photo_of, vocabulary};
 
 use crate::error::{Error, Result};
@@ -379,6 +382,7 @@ impl Library {
                     bytes: bytes.len() as u64,
                     crc32: crc32fast::hash(&bytes),
                     photos: segment.photos.len(),
+                    ranges: None,
                 };
                 put.push((stored.name.clone(), bytes));
                 fresh.push((at, segment.photos.len(), stored.clone()));

@@ -19,6 +19,36 @@ pub struct Stored {
     pub crc32: u32,
     /// Rows, the deleted ones counted.
     pub photos: usize,
+    /// The file beside it by which single ranges of it can be read, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Beside>,
+}
+
+impl Stored {
+    /// The name of the file beside it.
+    pub fn ranges_name(&self) -> String {
+        let stem = self.name.strip_suffix(".segment").unwrap_or(&self.name);
+        format!("{stem}.ranges")
+    }
+}
+
+/// A file that belongs to a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Beside {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// CRC-32 of all its bytes.
+    pub crc32: u32,
+}
+
+impl Beside {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            crc32: crc32fast::hash(bytes),
+        }
+    }
 }
 
 /// Rows after which a growing segment is sealed.

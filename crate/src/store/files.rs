@@ -22,6 +22,7 @@ use crate::library::{Commit, Library, ModelRef, Opened, Rows};
 pub const MANIFEST: &str = "library.manifest";
 const LOCK: &str = "library.lock";
 const SEGMENT_ENDING: &str = "segment";
+const RANGES_ENDING: &str = "ranges";
 
 /// A folder that holds a library.
 #[derive(Debug)]
@@ -137,8 +138,66 @@ impl FileStore {
         for name in commit.drop.iter().filter(|name| is_segment(name)) {
             // What cannot be removed now is removed by the next writer.
             let _ = fs::remove_file(self.folder.join(name));
+            let _ = fs::remove_file(self.folder.join(name).with_extension(RANGES_ENDING));
         }
         Ok(())
+    }
+
+    /// Writes the files by which single ranges of the library's segments can be read; how many.
+    ///
+    /// # Errors
+    /// When there is no library, or a part of it is damaged.
+    ///
+    /// # Panics
+    /// When the store was opened to read only.
+    pub fn add_ranges(&self) -> Result<usize> {
+        let manifest = self.manifest()?.ok_or_else(|| Error::Missing {
+            name: self.folder.join(MANIFEST).display().to_string(),
+        })?;
+        let commit = Library::ranged(&manifest, |name| self.read(name))?;
+        self.store(&commit)?;
+        Ok(commit.put.len())
+    }
+
+    /// Whether the folder may become the library of `manifest`: false when it is that already.
+    ///
+    /// # Errors
+    /// When it holds another library.
+    pub fn adopts(&self, manifest: &[u8]) -> Result<bool> {
+        match self.manifest()? {
+            None => Ok(true),
+            Some(there) if there == manifest => Ok(false),
+            Some(_) => Err(io(&self.folder)(std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                "the folder holds another library",
+            ))),
+        }
+    }
+
+    /// Gives a file of the same file system a name in the library too; nothing is copied.
+    ///
+    /// # Errors
+    /// When the file cannot be linked.
+    pub fn link(&self, file: &Path, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        let _ = fs::remove_file(&path);
+        fs::hard_link(file, &path).map_err(io(&path))
+    }
+
+    /// Makes the folder the library of `manifest`, whose segments were linked.
+    ///
+    /// # Errors
+    /// As [`FileStore::store`].
+    ///
+    /// # Panics
+    /// As [`FileStore::store`].
+    pub fn adopt(&self, manifest: Vec<u8>) -> Result<()> {
+        self.store(&Commit {
+            generation: 1,
+            put: Vec::new(),
+            manifest,
+            drop: Vec::new(),
+        })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -176,7 +235,9 @@ impl FileStore {
             .flatten()
         {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(".tmp") || (is_segment(&name) && !kept.contains(&name)) {
+            let owner = segment_of(&name);
+            let is_left = owner.is_some_and(|segment| !kept.contains(&segment));
+            if name.starts_with(".tmp") || is_left {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -195,6 +256,18 @@ pub fn is_segment(name: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_digit() || byte == b'-')
     })
+}
+
+/// Whether a name is one that this crate gives to the files beside segments.
+pub fn is_ranges(name: &str) -> bool {
+    name.ends_with(RANGES_ENDING) && segment_of(name).is_some()
+}
+
+/// The segment that a file is or belongs to.
+fn segment_of(name: &str) -> Option<String> {
+    let stem = name.strip_suffix(RANGES_ENDING);
+    let segment = stem.map_or(name.to_owned(), |stem| format!("{stem}{SEGMENT_ENDING}"));
+    is_segment(&segment).then_some(segment)
 }
 
 /// Takes the writer's lock. The system lets go of it when the process ends, however it ends.

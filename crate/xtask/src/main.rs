@@ -7,6 +7,7 @@ mod milvus;
 mod package;
 mod page;
 mod paths;
+mod ray;
 mod simd;
 mod test;
 mod tools;
@@ -40,6 +41,8 @@ enum Command {
     Test,
     /// Set up Milvus and milvus-lite, and pass the tests that need them (Linux: a network namespace)
     TestMilvus,
+    /// Set up Ray, and build shards on three nodes of which one is killed, and a worker too
+    TestRay,
     /// Build the wasm, its glue, the package and the page into target/www
     BuildWeb {
         /// Build the wasm quickly: larger, for iterating
@@ -86,6 +89,7 @@ fn main() -> anyhow::Result<()> {
         } => demo::demo(folder, port, !no_serve),
         Command::Test => test::test(),
         Command::TestMilvus => milvus::test(),
+        Command::TestRay => ray::test(),
         Command::BuildWeb { quick } => web::build(quick),
         Command::TestFirefox => page::firefox(),
         Command::Lighthouse { json } => page::lighthouse(&json),

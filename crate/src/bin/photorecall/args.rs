@@ -53,6 +53,14 @@ pub enum Command {
         #[command(subcommand)]
         command: ExportCommand,
     },
+    /// Build a library in shards, on any number of machines
+    #[cfg(feature = "cluster")]
+    Shard {
+        #[command(subcommand)]
+        command: crate::shard::args::ShardCommand,
+    },
+    /// Let browsers read a library in parts: writes a small file beside each compact segment
+    Ranges(LibraryArgs),
     /// Print the completions of a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh

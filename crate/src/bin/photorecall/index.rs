@@ -355,19 +355,7 @@ impl Reader<'_> {
         }
         let file = self.memory.take(candidate.bytes);
         let bytes = std::fs::read(&candidate.file)?;
-        let digest = image::digest(&bytes);
-        let about = image::metadata(&bytes);
-        let photo = Photo {
-            path: candidate.path.clone(),
-            bytes: bytes.len() as u64,
-            modified_ms: candidate.modified_ms,
-            digest,
-            taken: about.taken,
-            camera: about.camera,
-            gps: about.gps,
-            format: image::format(&bytes),
-            ..Photo::default()
-        };
+        let photo = facts(&candidate.path, candidate.modified_ms, &bytes);
         let known = self.known.get(&photo.digest);
         if let Some(known) = known
             && known.is_whole
@@ -398,7 +386,24 @@ pub fn embed_file(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<Vec
     embed(model, image::decode(bytes, &Limits::default())?, trim)
 }
 
-fn embed(model: &Model, decoded: Decoded, trim: bool) -> anyhow::Result<Vec<f32>> {
+/// What a file's bytes tell of a photo without being decoded.
+pub fn facts(path: &str, modified_ms: i64, bytes: &[u8]) -> Photo {
+    let about = image::metadata(bytes);
+    Photo {
+        path: path.to_owned(),
+        bytes: bytes.len() as u64,
+        modified_ms,
+        digest: image::digest(bytes),
+        taken: about.taken,
+        camera: about.camera,
+        gps: about.gps,
+        format: image::format(bytes),
+        ..Photo::default()
+    }
+}
+
+/// The vector of a decoded photo.
+pub fn embed(model: &Model, decoded: Decoded, trim: bool) -> anyhow::Result<Vec<f32>> {
     let decoded = if trim {
         image::trim_black_borders(decoded)
     } else {

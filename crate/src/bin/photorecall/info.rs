@@ -111,3 +111,12 @@ pub fn verify(args: &LibraryArgs) -> anyhow::Result<Outcome> {
     );
     Ok(Outcome::Done)
 }
+
+/// `photorecall ranges`
+pub fn ranges(args: &LibraryArgs) -> anyhow::Result<Outcome> {
+    // Asked first, so that a mistyped folder is not made.
+    FileStore::read_only(&args.library)?;
+    let written = FileStore::open(&args.library)?.add_ranges()?;
+    say!("{written} segments can be read in parts; the others are small and read whole");
+    Ok(Outcome::Done)
+}

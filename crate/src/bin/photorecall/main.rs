@@ -30,6 +30,8 @@ mod progress;
 mod scan;
 mod search;
 mod serve;
+#[cfg(feature = "cluster")]
+mod shard;
 mod source;
 
 use std::process::ExitCode;
@@ -79,6 +81,9 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Export {
             command: args::ExportCommand::Milvus(args),
         } => milvus::export(&args),
+        #[cfg(feature = "cluster")]
+        Command::Shard { command } => shard::run(&command),
+        Command::Ranges(args) => info::ranges(&args),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

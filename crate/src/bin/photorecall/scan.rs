@@ -67,8 +67,7 @@ pub fn walk(folder: &Path, root: &Path, exclude: &[String], hidden: bool) -> any
 impl Scan {
     /// Takes one file if its name is a photo's.
     pub fn take(&mut self, file: &Path, root: &Path) {
-        let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if !ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) {
+        if !is_photo(file) {
             return;
         }
         match candidate(file, root) {
@@ -80,7 +79,14 @@ impl Scan {
     }
 }
 
-fn candidate(file: &Path, root: &Path) -> anyhow::Result<Candidate> {
+/// Whether a name is a photo's.
+pub fn is_photo(file: &Path) -> bool {
+    let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
+}
+
+/// A file with what is known of it; its name is taken below `root`.
+pub fn candidate(file: &Path, root: &Path) -> anyhow::Result<Candidate> {
     let about = file.metadata()?;
     let below = file.strip_prefix(root).unwrap_or(file);
     let Some(path) = below.to_str() else {

@@ -1,0 +1,254 @@
+//! What is read of a segment before single ranges of it: a file beside the segment.
+//!
+//! ```text
+//! segment  │ … │ scan ─ blocks of a list │ codes, scales, offsets ─ rows │ photos ─ 32 records at a time │
+//! ranges   coarse part │ where these sections lie │ where every 32nd record begins │ CRC-32 of each 4 KiB
+//! ```
+//! A range is read in whole blocks of 4 KiB, and each block is checked: a host that sends something else
+//! is found out. Segments themselves stay as they are.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::codebook::{read_coarse, write_coarse};
+use super::segment::{Form, SegmentMeta};
+use super::{Container, Kind, Writer, bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
+use crate::error::{Error, Result};
+use crate::index::{Coarse, Lists, Vectors};
+
+/// Bytes that have a checksum of their own.
+pub const BLOCK_BYTES: usize = 4096;
+/// Photos whose records are read together.
+const PHOTO_STEP: usize = 32;
+
+/// The coarse part of a segment, and where the rest lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranges {
+    /// What the segment says of itself.
+    pub meta: SegmentMeta,
+    /// What a query begins with.
+    pub coarse: Coarse,
+    places: Places,
+    /// Where every 32nd photo's record begins among `photos`, and where the last one ends.
+    photo_starts: Vec<u64>,
+    blocks: Vec<u32>,
+}
+
+/// Sections of the segment: the first byte and the one after the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Places {
+    scan: Range<u64>,
+    codes: Range<u64>,
+    scales: Range<u64>,
+    offsets: Range<u64>,
+    photos: Range<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Account {
+    segment: SegmentMeta,
+    bytes: u64,
+    places: Places,
+}
+
+/// The ranges file of the segment `name`; `None` for a flat one, which is small and read whole.
+///
+/// # Errors
+/// As [`read_segment`].
+pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
+    let (meta, photos, vectors) = read_segment(name, segment)?;
+    let Vectors::Compact(index) = vectors else {
+        return Ok(None);
+    };
+    let container = Container::open(name, Kind::Segment, segment)?;
+    let place = |section| container.place(section, segment);
+    let account = Account {
+        segment: meta,
+        bytes: segment.len() as u64,
+        places: Places {
+            scan: place("scan")?,
+            codes: place("codes")?,
+            scales: place("scales")?,
+            offsets: place("offsets")?,
+            photos: place("photos")?,
+        },
+    };
+    let starts = photo_starts(photos).ok_or(Error::Damaged {
+        what: name.to_owned(),
+        reason: "its list of photos",
+    })?;
+    let blocks: Vec<u32> = segment.chunks(BLOCK_BYTES).map(crc32fast::hash).collect();
+    let coarse = Coarse::of(&index);
+    let account = serde_json::to_vec(&account).expect("numbers and a string are JSON");
+    let writer = Writer::new(Kind::Ranges).section("meta", account);
+    let writer = write_coarse(writer, &coarse.lists.centroids, &coarse.codebook)
+        .section("lists", bytes_of_u32(&coarse.lists.starts))
+        .section(
+            "plan",
+            serde_json::to_vec(&coarse.plan).expect("numbers are JSON"),
+        )
+        .section("photo_starts", bytes_of_u64(&starts))
+        .section("blocks", bytes_of_u32(&blocks));
+    Ok(Some(writer.finish()))
+}
+
+/// Reads a ranges file; `name` is told in errors.
+///
+/// # Errors
+/// As [`Container::open`]; also when the parts do not fit together.
+pub fn read_ranges(name: &str, bytes: &[u8]) -> Result<Ranges> {
+    let damaged = |reason| Error::Damaged {
+        what: name.to_owned(),
+        reason,
+    };
+    let container = Container::open(name, Kind::Ranges, bytes)?;
+    let account: Account = serde_json::from_slice(container.section("meta")?)
+        .map_err(|_| damaged("its account of the segment"))?;
+    let (centroids, codebook) = read_coarse(name, &container)?;
+    let coarse = Coarse {
+        lists: Lists {
+            centroids,
+            starts: u32_of(container.section("lists")?).ok_or(damaged("its lists"))?,
+        },
+        codebook,
+        plan: serde_json::from_slice(container.section("plan")?)
+            .map_err(|_| damaged("its plan"))?,
+    };
+    let ranges = Ranges {
+        meta: account.segment,
+        coarse,
+        places: account.places,
+        photo_starts: u64_of(container.section("photo_starts")?).ok_or(damaged("its photos"))?,
+        blocks: u32_of(container.section("blocks")?).ok_or(damaged("its checksums"))?,
+    };
+    if !ranges.is_whole(account.bytes) {
+        return Err(damaged("its parts do not fit together"));
+    }
+    Ok(ranges)
+}
+
+impl Ranges {
+    fn is_whole(&self, bytes: u64) -> bool {
+        let (rows, dim) = (self.meta.rows as u64, self.meta.dim as u64);
+        let Places {
+            scan,
+            codes,
+            scales,
+            offsets,
+            photos,
+        } = &self.places;
+        let has = |place: &Range<u64>, len: Option<u64>| {
+            place.end <= bytes && place.end.checked_sub(place.start) == len && len.is_some()
+        };
+        let coarse =
+            self.meta.form == Form::Compact && self.coarse.is_whole(self.meta.rows, self.meta.dim);
+        coarse
+            && has(
+                scan,
+                Some(self.coarse.scan_bytes(&(0..self.meta.rows)).end as u64),
+            )
+            && has(codes, rows.checked_mul(dim))
+            && has(scales, rows.checked_mul(4))
+            && has(offsets, rows.checked_mul(4))
+            && has(photos, photos.end.checked_sub(photos.start))
+            && self.photo_starts.len() == self.meta.rows.div_ceil(PHOTO_STEP) + 1
+            && self.photo_starts.is_sorted()
+            && self.photo_starts.last() <= Some(&(photos.end.saturating_sub(photos.start)))
+            && self.blocks.len() as u64 == bytes.div_ceil(BLOCK_BYTES as u64)
+    }
+
+    /// Bytes of the segment that hold the coarse codes of a list's rows.
+    pub fn scan(&self, rows: &Range<usize>) -> Range<u64> {
+        let within = self.coarse.scan_bytes(rows);
+        self.places.scan.start + within.start as u64..self.places.scan.start + within.end as u64
+    }
+
+    /// Bytes of the segment that hold a row's code, its scale and its offset.
+    pub fn row(&self, row: usize) -> [Range<u64>; 3] {
+        let of = |place: &Range<u64>, len: usize| {
+            let start = place.start + (row * len) as u64;
+            start..start + len as u64
+        };
+        [
+            of(&self.places.codes, self.meta.dim),
+            of(&self.places.scales, 4),
+            of(&self.places.offsets, 4),
+        ]
+    }
+
+    /// Bytes of the segment that hold a photo's record among others', and its place among them.
+    pub fn photo(&self, row: usize) -> (Range<u64>, usize) {
+        let at = row / PHOTO_STEP;
+        let start = self.places.photos.start;
+        let bytes = start + self.photo_starts[at]..start + self.photo_starts[at + 1];
+        (bytes, row % PHOTO_STEP)
+    }
+
+    /// Whether `bytes` are block `block` of the segment.
+    pub fn is_block(&self, block: u64, bytes: &[u8]) -> bool {
+        let wanted = usize::try_from(block)
+            .ok()
+            .and_then(|at| self.blocks.get(at));
+        wanted == Some(&crc32fast::hash(bytes))
+    }
+
+    /// How many blocks the segment has.
+    pub fn blocks(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+}
+
+/// Where every 32nd object of a JSON array begins, and where the last one ends; `None` for anything else.
+fn photo_starts(json: &[u8]) -> Option<Vec<u64>> {
+    let (mut starts, mut end, mut count) = (Vec::new(), 0, 0);
+    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
+    for (at, byte) in json.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'{' | b'[' => {
+                if depth == 1 {
+                    if count % PHOTO_STEP == 0 {
+                        starts.push(at as u64);
+                    }
+                    count += 1;
+                }
+                depth += 1;
+            }
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 1 {
+                    end = at as u64 + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    starts.push(end);
+    (depth == 0 && !is_text).then_some(starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_found_in_any_json() {
+        let record = |at: usize| format!(r#"{{"path":"a]}}\"[{at}","tags":["x","{{"]}}"#);
+        let records: Vec<String> = (0..70).map(record).collect();
+        let json = format!("[{}]", records.join(","));
+        let starts = photo_starts(json.as_bytes()).expect("an array");
+        assert_eq!(starts.len(), 4);
+        for (at, wanted) in starts.iter().zip([0, 32, 64]) {
+            assert!(json[*at as usize..].starts_with(&records[wanted]));
+        }
+        assert_eq!(starts[3] as usize, json.len() - 1);
+        assert_eq!(photo_starts(b"[]"), Some(vec![0]));
+        for wrong in [&b"[{]"[..], b"]", b"[\"", b"[{}"] {
+            assert_eq!(photo_starts(wrong), None);
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! A library that lies on a host and is read in ranges, as queries need them. Sans I/O: a question that
+//! cannot be answered yet says which bytes it needs, and is put again when they are there.
+//!
+//! ```text
+//! manifest, ranges files ─▶ Remote
+//! page(query) ─▶ Needs [spans of segments] ─ fetched elsewhere ─▶ give ─▶ page(query) ─▶ … ─▶ Ready
+//!               1. the blocks of the nearest lists   2. the best rows' codes   3. the records of the hits
+//! ```
+//! Spans are whole blocks of 4 KiB, each checked when it is given; the same part of a segment is always
+//! the same span, so that whoever fetches them can keep them. Only the nearest lists of all segments
+//! together are looked into, and only the best rows of all: at most [`LIST_BYTES`] and [`MOST_ROWS`].
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::manifest::Manifest;
+use super::ranking::{Ranked, best_first, cut};
+use super::segment::{Beside, Segment, Stored};
+use super::vocabulary::judge;
+use super::{Library, ModelRef, Page, Photo, Place, Query, Stats, Word};
+use crate::error::{Error, Result};
+use crate::format::{self, BLOCK_BYTES, Ranges};
+use crate::index::{Bitset, Hit, Lvq, Probe, Recall, Search};
+use crate::kernels::Kernels;
+
+/// Coarse codes that a query reads, at most, in bytes.
+const LIST_BYTES: u64 = 5 << 20;
+/// Rows that a query compares, at most, unless more are asked for.
+const MOST_ROWS: usize = 512;
+/// Rows that are compared for each one that is wanted.
+const ROWS_EACH: usize = 4;
+/// Bytes that are kept from query to query; spans that are needed again are given again.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Bytes of a segment that are needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The segment's name.
+    pub segment: String,
+    /// The first byte; a multiple of 4096.
+    pub start: u64,
+    /// The byte after the last one; a multiple of 4096, or the segment's length.
+    pub end: u64,
+}
+
+/// An answer, or what is missing for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read<T> {
+    /// The answer.
+    Ready(T),
+    /// Put the question again when all of these are given.
+    Needs(Vec<Span>),
+}
+
+/// A library of which only some is here.
+#[derive(Debug)]
+pub struct Remote {
+    model: ModelRef,
+    generation: u64,
+    parts: Vec<Part>,
+    /// Photos whose records were read.
+    met: HashMap<Place, Photo>,
+    places: HashMap<String, Place>,
+    vocabulary: Vec<Word>,
+}
+
+#[derive(Debug)]
+struct Part {
+    stored: Stored,
+    deleted: Bitset,
+    form: Form,
+    /// What was given, by number.
+    blocks: HashMap<u64, Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Whole(Box<Segment>),
+    Ranged(Box<Ranges>),
+}
+
+/// Collects what is missing.
+#[derive(Default)]
+struct Missing(Vec<Span>);
+
+impl Missing {
+    /// `value` if nothing is.
+    fn unless<T>(mut self, value: T) -> Read<T> {
+        if self.0.is_empty() {
+            return Read::Ready(value);
+        }
+        self.0.sort();
+        self.0.dedup();
+        Read::Needs(self.0)
+    }
+}
+
+macro_rules! ready {
+    ($read:expr) => {
+        match $read {
+            Read::Ready(value) => value,
+            Read::Needs(spans) => return Ok(Read::Needs(spans)),
+        }
+    };
+}
+
+impl Remote {
+    /// The files that [`Remote::open`] reads: for each segment the one beside it, or the segment itself.
+    ///
+    /// # Errors
+    /// When the manifest is damaged or too new.
+    pub fn files(manifest: &[u8]) -> Result<Vec<String>> {
+        let segments = Manifest::from_bytes(manifest)?.listing.segments;
+        let file = |stored: Stored| match stored.ranges {
+            Some(_) => stored.ranges_name(),
+            None => stored.name,
+        };
+        Ok(segments.into_iter().map(file).collect())
+    }
+
+    /// Whether a library has anything to be read in ranges.
+    ///
+    /// # Errors
+    /// When the manifest is damaged or too new.
+    pub fn is_possible(manifest: &[u8]) -> Result<bool> {
+        let segments = Manifest::from_bytes(manifest)?.listing.segments;
+        Ok(segments.iter().any(|stored| stored.ranges.is_some()))
+    }
+
+    /// Opens a library by its manifest; `read` gives the files that [`Remote::files`] names.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged or too new.
+    pub fn open(manifest: &[u8], mut read: impl FnMut(&str) -> Result<Vec<u8>>) -> Result<Self> {
+        let Manifest { listing, deleted } = Manifest::from_bytes(manifest)?;
+        let mut remote = Self {
+            model: listing.model,
+            generation: listing.generation,
+            parts: Vec::new(),
+            met: HashMap::new(),
+            places: HashMap::new(),
+            vocabulary: Vec::new(),
+        };
+        for (stored, deleted) in listing.segments.into_iter().zip(deleted) {
+            let form = match stored.ranges {
+                Some(beside) => {
+                    let name = stored.ranges_name();
+                    let ranges = ranges_of(&name, &read(&name)?, beside, &stored, &remote.model)?;
+                    Form::Ranged(Box::new(ranges))
+                }
+                None => {
+                    let bytes = read(&stored.name)?;
+                    let segment =
+                        Segment::from_bytes(&bytes, &stored, deleted.clone(), &remote.model)?;
+                    Form::Whole(Box::new(segment))
+                }
+            };
+            remote.parts.push(Part {
+                stored,
+                deleted,
+                form,
+                blocks: HashMap::new(),
+            });
+        }
+        Ok(remote)
+    }
+
+    /// The model that the library's vectors come from.
+    pub fn model(&self) -> &ModelRef {
+        &self.model
+    }
+
+    /// As [`Library::require_model`].
+    ///
+    /// # Errors
+    /// [`Error::ModelMismatch`] when it is another.
+    pub fn require_model(&self, model: &ModelRef) -> Result<()> {
+        Library::create(self.model.clone()).require_model(model)
+    }
+
+    /// As [`Library::set_vocabulary`], for verdicts.
+    ///
+    /// # Errors
+    /// For a vector that cannot be one of the model's.
+    pub fn set_vocabulary(&mut self, words: Vec<Word>) -> Result<()> {
+        let empty = Library::create(self.model.clone());
+        words
+            .iter()
+            .try_for_each(|word| empty.check(&word.vector))?;
+        self.vocabulary = words;
+        Ok(())
+    }
+
+    /// Figures of the library.
+    pub fn stats(&self) -> Stats {
+        let rows: usize = self.parts.iter().map(|part| part.stored.photos).sum();
+        let deleted = self.parts.iter().map(|part| part.deleted.count()).sum();
+        Stats {
+            photos: rows - deleted,
+            deleted,
+            segments: self.parts.len(),
+            bytes: self.parts.iter().map(|part| part.stored.bytes).sum(),
+            dim: self.model.dim,
+            generation: self.generation,
+            model: self.model.clone(),
+        }
+    }
+
+    /// A photo that was found before.
+    pub fn photo(&self, path: &str) -> Option<&Photo> {
+        self.met.get(self.places.get(path)?)
+    }
+
+    /// Takes bytes that were needed, from `start` on.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a segment that is not there; [`Error::Damaged`] for bytes that are no whole
+    /// blocks or not the segment's.
+    pub fn give(&mut self, segment: &str, start: u64, bytes: &[u8]) -> Result<()> {
+        let part = self
+            .parts
+            .iter_mut()
+            .find(|part| part.stored.name == segment);
+        let part = part.ok_or_else(|| Error::Missing {
+            name: segment.to_owned(),
+        })?;
+        let damaged = |reason| Error::Damaged {
+            what: segment.to_owned(),
+            reason,
+        };
+        let Form::Ranged(ranges) = &part.form else {
+            return Err(damaged("a range of a segment that is here as a whole"));
+        };
+        if !start.is_multiple_of(BLOCK_BYTES as u64) {
+            return Err(damaged("a range that begins within a block"));
+        }
+        for (block, bytes) in (start / BLOCK_BYTES as u64..).zip(bytes.chunks(BLOCK_BYTES)) {
+            if !ranges.is_block(block, bytes) {
+                return Err(damaged("a block's checksum, or it was changed on its host"));
+            }
+            part.blocks.insert(block, bytes.to_vec());
+        }
+        Ok(())
+    }
+
+    /// A page of the photos nearest to a query's embedding, best first; names are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::NotByRanges`] for what cannot be answered without reading everything: filters, an exact
+    /// search, photos by date. Else as [`Library::page`].
+    pub fn page(&mut self, query: &Query) -> Result<Read<Page>> {
+        let embedding = self.require(query)?.to_vec();
+        let hits = ready!(self.nearest(&embedding, query)?);
+        let before = query.after.as_ref().map_or(0, |cursor| cursor.offset);
+        let wanted = query.offset.saturating_add(query.k).saturating_add(1);
+        let mut depth = before.saturating_add(wanted);
+        loop {
+            let some = &hits[..depth.min(hits.len())];
+            ready!(self.meet(some)?);
+            let ranked = some
+                .iter()
+                .map(|(place, score)| Ranked::new(&self.met[place], *score, 0.0, None));
+            let excluded = |one: &Ranked<'_>| !query.exclude.contains(&one.photo.path);
+            let ranked = best_first(ranked.filter(excluded).collect(), usize::MAX);
+            let best = ranked
+                .first()
+                .map(|one| (self.places[&one.photo.path], one.score));
+            let (page, is_whole) = cut(ranked, query);
+            if is_whole || depth >= hits.len() {
+                let verdict = match best {
+                    Some((place, score)) if !self.vocabulary.is_empty() => {
+                        let vector = ready!(self.vector(place)?);
+                        judge(&self.vocabulary, &vector, score)
+                    }
+                    _ => None,
+                };
+                let total = self.stats().photos;
+                self.forget();
+                return Ok(Read::Ready(Page {
+                    total,
+                    verdict,
+                    ..page
+                }));
+            }
+            depth = depth.saturating_mul(2);
+        }
+    }
+
+    /// The vector of a photo that was found before.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a photo that was not.
+    pub fn embedding(&self, path: &str) -> Result<Read<Vec<f32>>> {
+        let place = self.places.get(path).ok_or_else(|| Error::Missing {
+            name: path.to_owned(),
+        })?;
+        self.vector(*place)
+    }
+
+    /// The query's embedding, if the query can be answered.
+    fn require<'a>(&self, query: &'a Query) -> Result<&'a [f32]> {
+        let refused = |what| Err(Error::NotByRanges { what });
+        if query.filter.is_some() {
+            return refused("a filter");
+        }
+        if query.recall == Recall::Exact {
+            return refused("an exact search");
+        }
+        let Some(embedding) = &query.embedding else {
+            return refused("a list of photos by date");
+        };
+        Library::create(self.model.clone()).check(embedding)?;
+        Ok(embedding)
+    }
+
+    /// The best rows of all segments, best first.
+    fn nearest(&self, embedding: &[f32], query: &Query) -> Result<Read<Vec<(Place, f32)>>> {
+        let before = query.after.as_ref().map_or(0, |cursor| cursor.offset);
+        let wanted = before + query.offset + query.k + 1 + query.exclude.len();
+        let (probes, rerank) = self.probes(embedding, query.recall);
+        let count = rerank.min(MOST_ROWS).max(wanted * ROWS_EACH);
+        let mut missing = Missing::default();
+        let mut read: Vec<Vec<(Probe, Vec<u8>)>> = self.parts.iter().map(|_| Vec::new()).collect();
+        for (at, probe) in probes {
+            if let Form::Ranged(ranges) = &self.parts[at].form {
+                let codes = self.parts[at].bytes(ranges.scan(&probe.rows), &mut missing);
+                read[at].extend(codes.map(|codes| (probe, codes)));
+            }
+        }
+        ready!(missing.unless(()));
+        let candidates = self.candidates(embedding, &read, count);
+        let mut hits = ready!(self.compared(embedding, &candidates)?);
+        for (at, part) in self.parts.iter().enumerate() {
+            if let Form::Whole(segment) = &part.form {
+                let search = Search {
+                    query: embedding,
+                    k: wanted,
+                    hidden: &part.deleted,
+                    recall: query.recall,
+                };
+                let (found, _) = segment.vectors.search(&search, Kernels::best());
+                hits.extend(found.iter().map(|hit| ((at, hit.id as usize), hit.score)));
+            }
+        }
+        hits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        Ok(Read::Ready(hits))
+    }
+
+    /// The lists to look into, the nearest of all segments first, and how many rows to compare.
+    fn probes(&self, embedding: &[f32], recall: Recall) -> (Vec<(usize, Probe)>, usize) {
+        let (mut all, mut rerank) = (Vec::new(), 0);
+        for (at, part) in self.parts.iter().enumerate() {
+            if let Form::Ranged(ranges) = &part.form {
+                let (probes, rows) = ranges.coarse.probes(embedding, recall, Kernels::best());
+                let sized = probes.into_iter().map(|probe| {
+                    let bytes = ranges.scan(&probe.rows);
+                    (at, bytes.end - bytes.start, probe)
+                });
+                all.extend(sized);
+                rerank = rerank.max(rows);
+            }
+        }
+        all.sort_by(|a, b| b.2.score.total_cmp(&a.2.score).then(a.0.cmp(&b.0)));
+        let mut left = LIST_BYTES;
+        let affordable = all.into_iter().take_while(|(_, bytes, _)| {
+            let fits = left >= *bytes;
+            left = left.saturating_sub(*bytes);
+            fits
+        });
+        (
+            affordable.map(|(at, _, probe)| (at, probe)).collect(),
+            rerank,
+        )
+    }
+
+    /// The rows of all segments that look best by their coarse codes.
+    fn candidates(
+        &self,
+        embedding: &[f32],
+        read: &[Vec<(Probe, Vec<u8>)>],
+        count: usize,
+    ) -> Vec<Place> {
+        let mut all: Vec<(Place, f32)> = Vec::new();
+        for (at, (part, probes)) in self.parts.iter().zip(read).enumerate() {
+            if let Form::Ranged(ranges) = &part.form {
+                let deleted = &part.deleted;
+                let hits =
+                    ranges
+                        .coarse
+                        .candidates(probes, embedding, count, deleted, Kernels::best());
+                let placed = |hit: Hit| ((at, hit.id as usize), hit.score);
+                all.extend(hits.into_iter().map(placed));
+            }
+        }
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        all.truncate(count);
+        all.sort_by_key(|(place, _)| *place);
+        all.into_iter().map(|(place, _)| place).collect()
+    }
+
+    /// The scores of rows by their finer codes; `rows` ascend.
+    fn compared(&self, embedding: &[f32], rows: &[Place]) -> Result<Read<Vec<(Place, f32)>>> {
+        let mut missing = Missing::default();
+        let mut hits = Vec::with_capacity(rows.len());
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
+            let part = &self.parts[group[0].0];
+            let Form::Ranged(ranges) = &part.form else {
+                continue;
+            };
+            let read: Vec<Lvq> = group
+                .iter()
+                .filter_map(|(_, row)| part.row(ranges, *row, &mut missing))
+                .collect();
+            if read.len() == group.len() {
+                let rows = Lvq {
+                    mean: Vec::new(),
+                    codes: read.iter().flat_map(|row| row.codes.clone()).collect(),
+                    scales: read.iter().flat_map(|row| row.scales.clone()).collect(),
+                    offsets: read.iter().flat_map(|row| row.offsets.clone()).collect(),
+                };
+                if !rows
+                    .scales
+                    .iter()
+                    .chain(&rows.offsets)
+                    .all(|x| x.is_finite())
+                {
+                    return Err(part.damaged("a row's scale or offset"));
+                }
+                let scores = ranges.coarse.scores(rows, embedding, Kernels::best());
+                hits.extend(group.iter().copied().zip(scores));
+            }
+        }
+        Ok(missing.unless(hits))
+    }
+
+    /// Reads the records of photos.
+    fn meet(&mut self, hits: &[(Place, f32)]) -> Result<Read<()>> {
+        let mut missing = Missing::default();
+        let mut read = Vec::new();
+        for (place, _) in hits {
+            let part = &self.parts[place.0];
+            match &part.form {
+                _ if self.met.contains_key(place) => {}
+                Form::Whole(segment) => read.push((*place, segment.photos[place.1].clone())),
+                Form::Ranged(ranges) => {
+                    let (bytes, at) = ranges.photo(place.1);
+                    if let Some(json) = part.bytes(bytes, &mut missing) {
+                        read.push((*place, part.record(json, at)?));
+                    }
+                }
+            }
+        }
+        for (place, photo) in read {
+            self.places.insert(photo.path.clone(), place);
+            self.met.insert(place, photo);
+        }
+        Ok(missing.unless(()))
+    }
+
+    fn vector(&self, (at, row): Place) -> Result<Read<Vec<f32>>> {
+        let part = &self.parts[at];
+        let ranges = match &part.form {
+            Form::Whole(segment) => return Ok(Read::Ready(segment.vectors.vector(row))),
+            Form::Ranged(ranges) => ranges,
+        };
+        let mut missing = Missing::default();
+        let vector = part.row(ranges, row, &mut missing).map(|lvq| {
+            let mean = ranges.coarse.lists.centroids.mean.clone();
+            Lvq { mean, ..lvq }.vector(0)
+        });
+        Ok(missing.unless(vector.unwrap_or_default()))
+    }
+
+    /// Lets go of bytes when there are many.
+    fn forget(&mut self) {
+        let kept: usize = self.parts.iter().map(|part| part.blocks.len()).sum();
+        if kept * BLOCK_BYTES > KEPT_BYTES {
+            self.parts.iter_mut().for_each(|part| part.blocks.clear());
+        }
+    }
+}
+
+impl Part {
+    fn damaged(&self, reason: &'static str) -> Error {
+        Error::Damaged {
+            what: self.stored.name.clone(),
+            reason,
+        }
+    }
+
+    /// Some bytes of the segment, where all of their blocks are here; else the span is missing.
+    fn bytes(&self, range: Range<u64>, missing: &mut Missing) -> Option<Vec<u8>> {
+        let block_bytes = BLOCK_BYTES as u64;
+        let blocks = range.start / block_bytes..range.end.div_ceil(block_bytes);
+        let start = blocks.start * block_bytes;
+        let mut read = Vec::with_capacity((range.end - start) as usize);
+        for block in blocks.clone() {
+            let Some(bytes) = self.blocks.get(&block) else {
+                missing.0.push(Span {
+                    segment: self.stored.name.clone(),
+                    start,
+                    end: (blocks.end * block_bytes).min(self.stored.bytes),
+                });
+                return None;
+            };
+            read.extend_from_slice(bytes);
+        }
+        read.truncate((range.end - start) as usize);
+        Some(read.split_off((range.start - start) as usize))
+    }
+
+    /// One row's code, scale and offset.
+    fn row(&self, ranges: &Ranges, row: usize, missing: &mut Missing) -> Option<Lvq> {
+        let [codes, scale, offset] = ranges.row(row).map(|range| self.bytes(range, missing));
+        let (codes, scale, offset) = (codes?, scale?, offset?);
+        Some(Lvq {
+            mean: Vec::new(),
+            codes: format::i8_of(&codes)?,
+            scales: format::f32_of(&scale)?,
+            offsets: format::f32_of(&offset)?,
+        })
+    }
+
+    /// A photo of some that were read together: objects with commas between them.
+    fn record(&self, mut json: Vec<u8>, at: usize) -> Result<Photo> {
+        while json.last().is_some_and(|byte| *byte != b'}') {
+            json.pop();
+        }
+        json.insert(0, b'[');
+        json.push(b']');
+        let photos: Option<Vec<Photo>> = serde_json::from_slice(&json).ok();
+        let photo = photos.and_then(|photos| photos.into_iter().nth(at));
+        photo.ok_or_else(|| self.damaged("a photo's record"))
+    }
+}
+
+/// A ranges file, if it is the one that the manifest means and fits its segment.
+fn ranges_of(
+    name: &str,
+    bytes: &[u8],
+    beside: Beside,
+    stored: &Stored,
+    model: &ModelRef,
+) -> Result<Ranges> {
+    let damaged = |reason| Error::Damaged {
+        what: name.to_owned(),
+        reason,
+    };
+    if Beside::of(bytes) != beside {
+        return Err(damaged("another length or checksum than the manifest says"));
+    }
+    let ranges = format::read_ranges(name, bytes)?;
+    let meta = &ranges.meta;
+    if meta.model_digest != model.digest || meta.dim != model.dim {
+        return Err(damaged("made for another model than the manifest says"));
+    }
+    let blocks = stored.bytes.div_ceil(BLOCK_BYTES as u64);
+    if meta.rows != stored.photos || ranges.blocks() != blocks {
+        return Err(damaged("made for another segment than the manifest says"));
+    }
+    Ok(ranges)
+}

@@ -1,0 +1,423 @@
+//! A library that is read in parts: recall against exact answers, and the bytes that a query reads.
+//!
+//! `cargo test --release --test ranges -- --ignored --nocapture` measures 1,000,000 photos (three minutes,
+//! 5 GB of memory, 1 GB of disk). `PHOTORECALL_RANGES` names a folder that the small library is left in, for the browser's test.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use photorecall::index::{Codebook, Recall, exact};
+use photorecall::library::ask::Ask;
+use photorecall::library::{
+    Beside, Library, ModelRef, Page, Photo, Query, Read, Remote, Stored, normalise,
+};
+use photorecall::store::files::FileStore;
+
+#[path = "random.rs"]
+mod random;
+use random::Random;
+
+const K: usize = 10;
+const QUERIES: usize = 40;
+
+/// Seeded unit vectors in clusters of clusters with a direction in common, as a model's are; words lie in
+/// another direction and share a little with some photo.
+struct Vectors {
+    random: Random,
+    dim: usize,
+    centres: Vec<f32>,
+}
+
+impl Vectors {
+    fn new(dim: usize, clusters: usize) -> Self {
+        let mut vectors = Self {
+            random: Random(11),
+            dim,
+            centres: Vec::new(),
+        };
+        vectors.centres = (0..clusters * dim).map(|_| vectors.next()).collect();
+        vectors
+    }
+
+    /// About normal.
+    fn next(&mut self) -> f32 {
+        let sum: usize = (0..4).map(|_| self.random.below(1 << 16)).sum();
+        sum as f32 / (1 << 15) as f32 - 4.0
+    }
+
+    fn photo(&mut self) -> Vec<f32> {
+        let clusters = self.centres.len() / self.dim;
+        // Some clusters are far larger than others.
+        let at = self.random.below(clusters).min(self.random.below(clusters)) * self.dim;
+        // Most of a photo's deviation lies along few axes.
+        let raw = (0..self.dim).map(|axis| {
+            let spread = 2.5 / (1.0 + axis as f32 / 12.0).sqrt();
+            0.6 + 0.7 * self.centres[at + axis] + spread * self.next()
+        });
+        normalise(raw.collect()).expect("not zero")
+    }
+
+    fn word(&mut self) -> Vec<f32> {
+        let photo = self.photo();
+        let raw = photo.iter().enumerate().map(|(axis, x)| {
+            let other = if axis % 2 == 0 { 0.1 } else { -0.1 };
+            0.5 * x + other + 0.03 * self.next()
+        });
+        normalise(raw.collect()).expect("not zero")
+    }
+}
+
+struct Made {
+    folder: PathBuf,
+    rows: Vec<f32>,
+    vectors: Vectors,
+}
+
+fn photo(at: usize, of: usize) -> Photo {
+    Photo {
+        path: format!("album {:03}/IMG_{:06}.jpg", at * 997 / of, at),
+        bytes: 3_000_000 + at as u64,
+        modified_ms: 1_500_000_000_000 + at as i64 * 1000,
+        digest: format!("{at:064x}"),
+        width: 4000,
+        height: 3000,
+        taken: Some(format!("20{:02}-07-04T12:30:00", at % 24)),
+        camera: Some("Canon EOS 5D".into()),
+        ..Photo::default()
+    }
+}
+
+/// A library of shards with one codebook, made as `photorecall shard` makes them.
+fn make(folder: &Path, photos: usize, shards: usize, model: ModelRef) -> Made {
+    let dim = model.dim;
+    let mut vectors = Vectors::new(dim, (photos as f64).sqrt() as usize);
+    let rows: Vec<f32> = (0..photos).flat_map(|_| vectors.photo()).collect();
+    let each = photos.div_ceil(shards);
+    let lists = (each as f64).sqrt() as usize;
+    let sample: Vec<f32> = (0..photos)
+        .step_by((photos / (lists * 32).max(16_384)).max(1))
+        .flat_map(|row| rows[row * dim..][..dim].to_vec())
+        .collect();
+    let codebook = Codebook::train(sample, dim, lists, 1);
+    fs::create_dir_all(folder).expect("writable");
+    let mut segments = Vec::new();
+    for (shard, rows) in rows.chunks(each * dim).enumerate() {
+        let own = (0..rows.len() / dim).map(|row| photo(shard * each + row, photos));
+        let own: Vec<Photo> = own.collect();
+        let count = own.len();
+        let bytes = Library::seal(&model, own, rows, Some(&codebook), 1).expect("unit vectors");
+        let Beside { bytes: len, crc32 } = Beside::of(&bytes);
+        let stored = Stored {
+            name: format!("00000001-{shard:04}.segment"),
+            bytes: len,
+            crc32,
+            photos: count,
+            ranges: None,
+        };
+        fs::write(folder.join(&stored.name), bytes).expect("writable");
+        segments.push(stored);
+    }
+    let store = FileStore::open(folder).expect("writable");
+    store
+        .adopt(Library::joined(&model, segments))
+        .expect("writable");
+    assert_eq!(store.add_ranges().expect("whole"), shards);
+    Made {
+        folder: folder.to_owned(),
+        rows,
+        vectors,
+    }
+}
+
+/// A host that counts.
+struct Host {
+    folder: PathBuf,
+    /// Spans that were read are not read again, as in the browser.
+    kept: BTreeMap<(String, u64), u64>,
+    bytes: u64,
+    requests: usize,
+}
+
+impl Host {
+    fn open(folder: &Path) -> (Self, Remote) {
+        let mut host = Self {
+            folder: folder.to_owned(),
+            kept: BTreeMap::new(),
+            bytes: 0,
+            requests: 0,
+        };
+        let manifest = host.whole("library.manifest");
+        let remote = Remote::open(&manifest, |name| Ok(host.whole(name)));
+        (host, remote.expect("whole"))
+    }
+
+    fn whole(&mut self, name: &str) -> Vec<u8> {
+        let bytes = fs::read(self.folder.join(name)).expect("there");
+        self.bytes += bytes.len() as u64;
+        self.requests += 1;
+        bytes
+    }
+
+    fn answer<T>(
+        &mut self,
+        remote: &mut Remote,
+        mut ask: impl FnMut(&mut Remote) -> photorecall::Result<Read<T>>,
+    ) -> T {
+        for _ in 0..12 {
+            let spans = match ask(remote).expect("a question that can be answered") {
+                Read::Ready(answer) => return answer,
+                Read::Needs(spans) => spans,
+            };
+            assert!(!spans.is_empty());
+            for span in spans {
+                let mut file = File::open(self.folder.join(&span.segment)).expect("there");
+                let mut bytes = vec![0; (span.end - span.start) as usize];
+                file.seek(SeekFrom::Start(span.start)).expect("there");
+                file.read_exact(&mut bytes).expect("within the file");
+                remote
+                    .give(&span.segment, span.start, &bytes)
+                    .expect("its own bytes");
+                if self.kept.insert((span.segment, span.start), span.end) != Some(span.end) {
+                    self.bytes += bytes.len() as u64;
+                    self.requests += 1;
+                }
+            }
+        }
+        panic!("no answer after twelve rounds");
+    }
+
+    fn page(&mut self, remote: &mut Remote, query: &Query) -> Page {
+        self.answer(remote, |remote| remote.page(query))
+    }
+}
+
+fn query(embedding: &[f32]) -> Query {
+    Query {
+        embedding: Some(embedding.to_vec()),
+        k: K,
+        ..Query::default()
+    }
+}
+
+/// Recall@10 over fresh openings, and the most bytes that an opening and its first query took.
+fn measure(made: &mut Made, dim: usize, words: bool, photos: usize) -> (f64, u64) {
+    let (mut found, mut most, mut sum, mut requests) = (0, 0, 0, 0);
+    for _ in 0..QUERIES {
+        let embedding = match words {
+            true => made.vectors.word(),
+            false => made.vectors.photo(),
+        };
+        let truth = exact::search(&made.rows, dim, &embedding, K);
+        let (mut host, mut remote) = Host::open(&made.folder);
+        let page = host.page(&mut remote, &query(&embedding));
+        assert_eq!((page.found.len(), page.total), (K, photos));
+        let paths: Vec<String> = truth
+            .iter()
+            .map(|hit| photo(hit.id as usize, photos).path)
+            .collect();
+        let hits = page.found.iter();
+        found += hits.filter(|hit| paths.contains(&hit.photo.path)).count();
+        most = most.max(host.bytes);
+        sum += host.bytes;
+        requests += host.requests;
+    }
+    let recall = found as f64 / (QUERIES * K) as f64;
+    println!(
+        "{photos} photos of {dim} axes, {}: recall@10 {recall:.3}; an opening and a query read {:.2} MB, at most {:.2}, in {} spans",
+        if words { "words" } else { "photos" },
+        sum as f64 / QUERIES as f64 / 1e6,
+        most as f64 / 1e6,
+        requests / QUERIES,
+    );
+    (recall, most)
+}
+
+fn model(dim: usize) -> ModelRef {
+    let manifest = fs::read("../models/photorecall-s/manifest.json").expect("the shipped model");
+    ModelRef {
+        name: "photorecall-s".into(),
+        digest: photorecall::image::digest(&manifest),
+        dim,
+    }
+}
+
+#[test]
+fn a_query_reads_a_part_and_finds_what_all_of_it_has() {
+    let (photos, dim) = (24_000, 256);
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let folder = std::env::var_os("PHOTORECALL_RANGES").map(PathBuf::from);
+    let folder = folder.unwrap_or(temporary.path().join("library"));
+    let _ = fs::remove_dir_all(&folder);
+    let mut made = make(&folder, photos, 3, model(dim));
+    for words in [false, true] {
+        let (recall, most) = measure(&mut made, dim, words, photos);
+        let whole = fs::read_dir(&folder).expect("there").flatten();
+        let whole: u64 = whole
+            .map(|file| file.metadata().expect("there").len())
+            .sum();
+        assert!(recall >= 0.95, "recall@10 {recall}");
+        assert!(most < whole / 3, "{most} of {whole} bytes");
+    }
+    same_answers(&mut made);
+    pages_and_examples(&mut made);
+    deleted_rows_stay_away(&mut made);
+}
+
+/// What is found has the score that the whole library gives it.
+fn same_answers(made: &mut Made) {
+    let whole = FileStore::read_only(&made.folder).expect("there").load();
+    let whole = whole.expect("whole").expect("a library").library;
+    let embedding = made.vectors.photo();
+    let (mut host, mut remote) = Host::open(&made.folder);
+    let page = host.page(&mut remote, &query(&embedding));
+    let exact = Query {
+        recall: Recall::Exact,
+        ..query(&embedding)
+    };
+    let wanted = whole.page(&exact).expect("valid");
+    for found in &page.found {
+        if let Some(other) = wanted.found.iter().find(|other| other.photo == found.photo) {
+            assert_eq!(other.score, found.score, "to the bit");
+        }
+    }
+    assert_eq!(page.found[0], wanted.found[0]);
+    // The same again reads nothing.
+    let before = host.bytes;
+    let again = host.page(&mut remote, &query(&embedding));
+    assert_eq!((again, host.bytes), (page, before));
+}
+
+fn pages_and_examples(made: &mut Made) {
+    let embedding = made.vectors.photo();
+    let (mut host, mut remote) = Host::open(&made.folder);
+    let first = host.page(&mut remote, &query(&embedding));
+    let second = Query {
+        after: first.next.clone(),
+        ..query(&embedding)
+    };
+    let second = host.page(&mut remote, &second);
+    let both = Query {
+        k: 2 * K,
+        ..query(&embedding)
+    };
+    let both = host.page(&mut remote, &both);
+    assert_eq!([first.found.clone(), second.found].concat(), both.found);
+
+    let path = &first.found[0].photo.path;
+    assert_eq!(remote.photo(path), Some(&first.found[0].photo));
+    let vector = host.answer(&mut remote, |remote| remote.embedding(path));
+    let mut like = query(&normalise(vector).expect("a direction"));
+    assert_eq!(host.page(&mut remote, &like).found[0].photo.path, *path);
+    like.exclude = vec![path.clone()];
+    let others = host.page(&mut remote, &like);
+    assert!(others.found.len() == K && others.found.iter().all(|hit| hit.photo.path != *path));
+    assert_eq!(
+        remote.embedding("nowhere").expect_err("not met").code(),
+        "missing"
+    );
+
+    like.filter = Ask::parse("is:favourite").expect("valid").filter;
+    assert_eq!(
+        remote.page(&like).expect_err("refused").code(),
+        "not_by_ranges"
+    );
+    let by_date = Query::default();
+    assert_eq!(
+        remote.page(&by_date).expect_err("refused").code(),
+        "not_by_ranges"
+    );
+}
+
+/// A photo that is taken out after the parts were made is not found; a later one is.
+fn deleted_rows_stay_away(made: &mut Made) {
+    let embedding = made.vectors.photo();
+    let (mut host, mut remote) = Host::open(&made.folder);
+    let before = host.page(&mut remote, &query(&embedding));
+    let store = FileStore::open(&made.folder).expect("free");
+    let mut library = store.load().expect("whole").expect("a library").library;
+    assert!(library.remove(&before.found[0].photo.path));
+    let new = Photo {
+        path: "new.jpg".into(),
+        ..Photo::default()
+    };
+    library.put(new, &embedding).expect("a unit vector");
+    let commit = library.commit().expect("changes");
+    store.store(&commit).expect("writable");
+    let (mut host, mut remote) = Host::open(&made.folder);
+    let after = host.page(&mut remote, &query(&embedding));
+    let path = |page: &Page, at: usize| page.found[at].photo.path.clone();
+    assert_eq!(
+        (path(&after, 0), path(&after, 1)),
+        ("new.jpg".into(), path(&before, 1))
+    );
+    assert_eq!(after.total, before.total);
+}
+
+#[test]
+fn what_a_host_sends_is_checked() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let made = make(&temporary.path().join("library"), 3000, 1, model(64));
+    let (_, mut remote) = Host::open(&made.folder);
+    let segment = fs::read(made.folder.join("00000001-0000.segment")).expect("there");
+    let name = "00000001-0000.segment";
+    let code = |result: photorecall::Result<()>| result.expect_err("refused").code();
+    remote
+        .give(name, 0, &segment[..4096])
+        .expect("a whole block");
+    let end = segment.len() / 4096 * 4096;
+    remote
+        .give(name, end as u64, &segment[end..])
+        .expect("the last block");
+    for at in [0, 1, 4095] {
+        let mut block = segment[4096..8192].to_vec();
+        block[at] ^= 4;
+        assert_eq!(code(remote.give(name, 4096, &block)), "damaged");
+    }
+    assert_eq!(code(remote.give(name, 8, &segment[8..4104])), "damaged");
+    assert_eq!(
+        code(remote.give(name, 4096, &segment[4096..8000])),
+        "damaged"
+    );
+    assert_eq!(
+        code(remote.give(name, u64::MAX / 4096 * 4096, &[0])),
+        "damaged"
+    );
+    assert_eq!(
+        code(remote.give("00000009-0000.segment", 0, &[])),
+        "missing"
+    );
+
+    // A ranges file with a flipped bit anywhere, a cut one, another's.
+    let manifest = fs::read(made.folder.join("library.manifest")).expect("there");
+    let ranges = fs::read(made.folder.join("00000001-0000.ranges")).expect("there");
+    let mut random = Random(3);
+    for _ in 0..200 {
+        let mut bytes = ranges.clone();
+        let at = random.below(bytes.len());
+        bytes[at] ^= 1 << random.below(8);
+        let read = photorecall::format::read_ranges("ranges", &bytes);
+        assert!(read.is_err(), "a flipped bit at {at}");
+        let opened = Remote::open(&manifest, |_| Ok(bytes.clone()));
+        assert_eq!(opened.expect_err("refused").code(), "damaged");
+    }
+    let cut = Remote::open(&manifest, |_| Ok(ranges[..ranges.len() / 2].to_vec()));
+    assert_eq!(cut.expect_err("refused").code(), "damaged");
+}
+
+#[test]
+#[ignore = "takes minutes, 5 GB of memory and 1 GB of disk"]
+fn a_million_photos_answer_within_15_mb() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    for dim in [256, 512] {
+        let folder = temporary.path().join(dim.to_string());
+        let mut made = make(&folder, 1_000_000, 16, model(dim));
+        for words in [false, true] {
+            let (recall, most) = measure(&mut made, dim, words, 1_000_000);
+            assert!(most <= 15_000_000, "{most} bytes");
+            assert!(recall >= 0.9, "recall@10 {recall}");
+        }
+        fs::remove_dir_all(&folder).expect("there");
+    }
+}
