@@ -202,6 +202,12 @@ impl Encoder {
         Ok(answer)
     }
 
+    /// The image tower's input, `[3, size, size]` and normalised as its manifest says, into its vector.
+    #[wasm_bindgen(js_name = embedTensor)]
+    pub fn embed_tensor(&self, tensor: &[f32]) -> Answer<Vec<f32>> {
+        self.model.image().embed(tensor).map_err(thrown)
+    }
+
     /// Words into their vector.
     #[wasm_bindgen(js_name = embedText)]
     pub fn embed_text(&self, text: &str) -> Answer<Vec<f32>> {

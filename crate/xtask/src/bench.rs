@@ -1,11 +1,11 @@
-//! `cargo xtask bench index`: ours beside the peers, in one run.
+//! `cargo xtask bench index` and `bench encoder`: ours beside the peers, in one run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{paths, tools};
+use crate::{paths, tools, web};
 
 /// Vectors like CLIP's are made by this program, which is not part of the project.
 const GENERATOR: &str = "../shared/vectors/generate.py";
@@ -19,7 +19,7 @@ pub fn index(out: &Path, quick: bool) -> Result<()> {
     let benches = paths::root().join("crate/benches");
     let folder = paths::target().join("bench");
     let python = tools::environment(&folder.join("python"), &benches.join("requirements.txt"))?;
-    let ours = program()?;
+    let ours = program("index")?;
     let mut bench = Command::new(python);
     bench
         .arg(benches.join("index.py"))
@@ -30,10 +30,34 @@ pub fn index(out: &Path, quick: bool) -> Result<()> {
     tools::run(&mut bench)
 }
 
-/// The bench program, built.
-fn program() -> Result<PathBuf> {
+/// The peer in the browser.
+const ORT_WEB: &str = "onnxruntime-web@1.30.0";
+
+/// Measures the encoder, natively and in headless Chromium, and writes the report to `out`.
+pub fn encoder(out: &Path, quick: bool) -> Result<()> {
+    let root = paths::root();
+    let python = tools::python(&root.join("tests/golden/requirements.txt"))?;
+    let folder = paths::target().join("bench/encoder");
+    let peers = folder.join("web");
+    tools::npm_install(&peers, &[ORT_WEB])?;
+    tools::run(tools::cargo().args(["build", "--release"]))?;
+    let ours = program("encoder")?;
+    web::build(false)?;
+    let mut bench = Command::new(python);
+    bench.arg(root.join("crate/benches/encoder.py"));
+    bench.args([&ours, &paths::photorecall(), &folder]);
+    bench.arg(out);
+    if quick {
+        bench.arg("--quick");
+    }
+    bench.env("CHROMIUM", tools::chromium()?);
+    tools::run(bench.env("PHOTORECALL_SITE", paths::site()))
+}
+
+/// A bench program, built.
+fn program(name: &str) -> Result<PathBuf> {
     let mut build = tools::cargo();
-    build.args(["bench", "--package", "photorecall", "--bench", "index"]);
+    build.args(["bench", "--package", "photorecall", "--bench", name]);
     build.args(["--no-run", "--message-format", "json"]);
     let told = build.output().context("cargo bench --no-run")?;
     if !told.status.success() {

@@ -76,6 +76,8 @@ enum Command {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Bench {
+    /// The encoder, beside onnxruntime and onnxruntime-web
+    Encoder,
     /// The index, beside hnswlib and faiss
     Index,
 }
@@ -95,10 +97,9 @@ fn main() -> anyhow::Result<()> {
         Command::Lighthouse { json } => page::lighthouse(&json),
         Command::Screenshot => page::screenshots(),
         Command::Package => package::package(),
-        Command::Bench {
-            what: Bench::Index,
-            json,
-            quick,
-        } => bench::index(&json, quick),
+        Command::Bench { what, json, quick } => match what {
+            Bench::Encoder => bench::encoder(&json, quick),
+            Bench::Index => bench::index(&json, quick),
+        },
     }
 }
