@@ -29,13 +29,14 @@ struct Case {
 const IMAGE: &[usize] = &[1, 3, 224, 224];
 const TEXT: &[usize] = &[1, 77];
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     case("tinyclip-8m", "image", IMAGE, 10, (0, 0), true),
     case("tinyclip-8m", "text", TEXT, 3, (0, 0), true),
     case("clip-vit-b32", "image", IMAGE, 12, (0, 0), true),
     case("clip-vit-b32", "text", TEXT, 12, (0, 0), true),
     // Keys and values of the pooling; its query is one row and stays in f32.
     case("siglip", "image", IMAGE, 12, (2, 0), false),
+    case("siglip", "text", &[1, 64], 12, (0, 0), false),
     case("mobileclip", "image", &[1, 3, 256, 256], 1, (0, 0), false),
     case("vgg16", "image", IMAGE, 0, (0, 0), false),
 ];

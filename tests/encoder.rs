@@ -128,30 +128,35 @@ fn embeddings_agree_with_pillow_and_onnxruntime_on_real_photos() {
     );
 }
 
-/// The texts to which a vocabulary gives other ids than CLIP's own tokenizer does with it.
-fn differing(cases: &Value, merges: &Path) -> Vec<String> {
-    let entry = TokenizerEntry {
-        kind: "clip-bpe".into(),
-        vocab_size: u16::deserialize(&cases["vocab_size"]).expect("a size"),
-        file: "merges.txt".into(),
-    };
-    let merges = std::fs::read(merges).expect("merges");
-    let tokenizer = Tokenizer::new(&entry, &merges, 77, 0).expect("sound merges");
+/// The texts to which a tokenizer gives other ids than the reference did.
+fn differing(cases: &Value, tokenizer: &Tokenizer) -> Vec<String> {
     let cases = cases["cases"].as_array().expect("cases");
     assert!(cases.len() >= 200, "{} cases", cases.len());
     let differs = |case: &Value| {
         let text = case["text"].as_str().expect("a text");
         let expected: Vec<i64> = Vec::deserialize(&case["ids"]).expect("ids");
         let found = tokenizer.ids(text);
-        (found != expected).then(|| format!("{text:?}: {found:?}, CLIP's own {expected:?}"))
+        (found != expected).then(|| format!("{text:?}: {found:?}, the reference's {expected:?}"))
     };
     cases.iter().filter_map(differs).collect()
+}
+
+/// CLIP's tokenizer with the merges of a file and as many ids as the cases say.
+fn clip(cases: &Value, merges: &Path) -> Tokenizer {
+    let entry = TokenizerEntry {
+        kind: "clip-bpe".into(),
+        vocab_size: u16::deserialize(&cases["vocab_size"]).expect("a size"),
+        file: "merges.txt".into(),
+    };
+    let merges = std::fs::read(merges).expect("merges");
+    Tokenizer::new(&entry, &merges, 77, 0).expect("sound merges")
 }
 
 #[test]
 fn tokens_are_those_of_clips_own_tokenizer() {
     let cases: Value = serde_json::from_str(include_str!("golden/tokenizer.json")).expect("JSON");
-    let wrong = differing(&cases, &root().join("models/photorecall-s/merges.txt"));
+    let merges = root().join("models/photorecall-s/merges.txt");
+    let wrong = differing(&cases, &clip(&cases, &merges));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -160,8 +165,29 @@ fn tokens_are_those_of_clips_own_tokenizer_with_its_whole_vocabulary() {
     let Some(cases) = golden("clip-tokenizer.json") else {
         return;
     };
-    let wrong = differing(&cases, &root().join("target/golden/clip-merges.txt"));
+    let merges = root().join("target/golden/clip-merges.txt");
+    let wrong = differing(&cases, &clip(&cases, &merges));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn tokens_are_those_of_sentencepiece() {
+    let cases: Value = serde_json::from_str(include_str!("golden/unigram.json")).expect("JSON");
+    let entry = TokenizerEntry {
+        kind: "siglip-unigram".into(),
+        vocab_size: u16::deserialize(&cases["vocab_size"]).expect("a size"),
+        file: "tokenizer.json".into(),
+    };
+    let file = serde_json::json!({"model": cases["model"]}).to_string();
+    let tokenizer = Tokenizer::new(&entry, file.as_bytes(), 64, 1).expect("sound");
+    let wrong = differing(&cases, &tokenizer);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let more = TokenizerEntry {
+        vocab_size: 32_000,
+        ..entry
+    };
+    let error = Tokenizer::new(&more, file.as_bytes(), 64, 1).expect_err("too few");
+    assert!(error.to_string().contains("32000"), "{error}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
     python photos.py RAW OUT --evaluation DIR
 
 RAW holds one folder for each source, as fetched; OUT gets `photos-SIDE.npy` [N, SIDE, SIDE, 3] for each
-SIDE and `photos.json`, a row a photo: source, texts (label sentences or captions), where it lies (side,
-at), and whether it is kept for validation. A photo's side of the split hangs on the hash of its bytes, so
+SIDE and `photos.json`, a row a photo: source, texts (label sentences or captions), where it lies (store,
+at), and whether it is kept for validation. When `photos.json` is there already, only the sources that it
+has not are read: their photos go to stores of their own, and their rows to the end, so that what later
+stages know of the other rows stays true. A photo's side of the split hangs on the hash of its bytes, so
 it never changes. Photos of `--evaluation` are left out by digest, and near-duplicates of them by an
 average hash and by the correlation of 16x16 grey pixels, which finds them at 64 px too; training photos that
 are near-duplicates of a validation photo are left out as well.
@@ -21,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 SIDE = 160
-SMALL = {"tiny": 64, "mini": 84, "scenes": 150}  # sources whose photos are this small: no pixels are invented on disk
+SMALL = {"tiny": 64, "mini": 84, "sketchy": 128, "scenes": 150}  # sources whose photos are this small: no pixels are invented on disk
 VALIDATION_SHARE = 0.05
 ALIKE = 0.93  # correlation from which a photo is taken for one of the evaluation's
 HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
@@ -34,12 +36,12 @@ class Pixels:
     """The decoded photos, by the row's number."""
 
     def __init__(self, out, rows):
-        self.stores = {side: np.load(out / f"photos-{side}.npy", mmap_mode="r") for side in {row["side"] for row in rows}}
+        self.stores = {store: np.load(out / store, mmap_mode="r") for store in {row["store"] for row in rows}}
         self.rows = rows
 
     def __getitem__(self, number):
         row = self.rows[number]
-        return self.stores[row["side"]][row["at"]]
+        return self.stores[row["store"]][row["at"]]
 
 
 def words(name):
@@ -102,6 +104,12 @@ def sources(raw):
     captions = flickr_captions(raw / "flickr/data/captions.txt")
     for file in sorted((raw / "flickr/data/images").glob("*.jpg")):
         yield "flickr", file, captions.get(file.name, [])
+    captions = flickr_captions(raw / "flickr8k/captions.txt")
+    for file in sorted((raw / "flickr8k/data/images").glob("*.jpg")):
+        if not (raw / "flickr/data/images" / file.name).exists():  # the thousand that "flickr" has
+            yield "flickr8k", file, captions.get(file.name, [])
+    for file, label in folders(raw / "sketchy", "photo/*/*.jpg"):
+        yield "sketchy", file, [synsets.get(file.name.split("_")[0], label[0])]
     yield from coco(raw / "coco")
     tiny = {line.split("\t")[0]: line.split("\t")[1].split(",")[0].strip()
             for line in open(raw / "tiny/tiny-imagenet-200/words.txt")} if (raw / "tiny").exists() else {}
@@ -181,18 +189,29 @@ def near(one, marks, most):
 
 
 class Stores:
-    """Photos appended to an array of their side."""
+    """Photos appended to an array of their side; `run` tells those of several runs apart."""
 
-    def __init__(self, out, jobs):
+    def __init__(self, out, jobs, run):
         sides = [SMALL.get(source, SIDE) for source, _, _ in jobs]
-        self.stores = {side: np.lib.format.open_memmap(out / f"photos-{side}.npy", "w+", np.uint8,
-                                                       (sides.count(side), side, side, 3)) for side in set(sides)}
+        self.names = {side: f"photos-{side}-{run}.npy" for side in set(sides)}
+        self.stores = {side: np.lib.format.open_memmap(out / name, "w+", np.uint8, (sides.count(side), side, side, 3))
+                       for side, name in self.names.items()}
         self.used = dict.fromkeys(self.stores, 0)
 
     def append(self, pixels, row):
-        row["at"] = self.used[row["side"]]
-        self.stores[row["side"]][row["at"]] = pixels
-        self.used[row["side"]] += 1
+        side = row["side"]
+        row["store"], row["at"] = self.names[side], self.used[side]
+        self.stores[side][row["at"]] = pixels
+        self.used[side] += 1
+
+
+def crossings(known, rows):
+    """Of `rows`, those that have a near-duplicate on the other side of the split."""
+    held, trained = (np.array([row["hash"] for row in known + rows if row["validation"] == side], np.uint64)
+                     for side in (True, False))
+    old = np.array([row["hash"] for row in known if not row["validation"]], np.uint64)
+    # Of a pair of new ones the training photo goes.
+    return [near(row["hash"], old if row["validation"] else held, 1) for row in rows]
 
 
 def main():
@@ -204,8 +223,11 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     digests, hashes, greys = evaluation_marks(args.evaluation)
-    jobs = list(sources(args.raw))
-    stores, rows, left_out = Stores(args.out, jobs), [], 0
+    path = args.out / "photos.json"
+    known = json.load(open(path)) if path.exists() else []
+    read = {row["source"] for row in known}
+    jobs = [job for job in sources(args.raw) if job[0] not in read]
+    stores, rows, left_out = Stores(args.out, jobs, len({row["store"] for row in known})), [], 0
     with Pool(args.workers) as pool:
         for done in pool.imap(decode, jobs, chunksize=64):
             if done is None:
@@ -216,10 +238,9 @@ def main():
                 continue
             stores.append(pixels, row)
             rows.append(row)
-    held = np.array([row["hash"] for row in rows if row["validation"]], dtype=np.uint64)
-    crossing = [not row["validation"] and near(row["hash"], held, 1) for row in rows]
-    rows = [row for row, crosses in zip(rows, crossing) if not crosses]
-    json.dump(rows, open(args.out / "photos.json", "w"))
+    crossing = crossings(known, rows)
+    rows = known + [row for row, crosses in zip(rows, crossing) if not crosses]
+    json.dump(rows, open(path, "w"))
     counts = {name: sum(row["source"] == name for row in rows) for name in sorted({row["source"] for row in rows})}
     print(f"{len(rows)} photos {counts}; {left_out} left out as (near-)duplicates of the evaluation's, "
           f"{sum(crossing)} of validation photos")

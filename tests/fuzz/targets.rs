@@ -205,13 +205,14 @@ pub fn tokenizer(data: &[u8]) {
         Some(at) => (&data[..at], &data[at + 1..]),
         None => (&b"#version\n"[..], data),
     };
-    for (file, vocab_size) in [
-        ("merges.txt", 514),
-        ("merges.txt", 516),
-        ("tokenizer.json", 515),
+    for (kind, file, vocab_size) in [
+        ("clip-bpe", "merges.txt", 514),
+        ("clip-bpe", "merges.txt", 516),
+        ("clip-bpe", "tokenizer.json", 515),
+        ("siglip-unigram", "tokenizer.json", 5),
     ] {
         let entry = TokenizerEntry {
-            kind: "clip-bpe".into(),
+            kind: kind.into(),
             vocab_size,
             file: file.into(),
         };

@@ -2,7 +2,7 @@
 
     python architectures.py OUT [--full]
 
-Writes OUT/NAME/ for TinyCLIP-8M, CLIP ViT-B/32, and towers after SigLIP, MobileCLIP and VGG16: `image.onnx`
+Writes OUT/NAME/ for TinyCLIP-8M, CLIP ViT-B/32, SigLIP base, and towers after MobileCLIP and VGG16: `image.onnx`
 (and `text.onnx`) with the operators that their exports have, exact in widths, heads, tokens and activations,
 of two layers each (--full: of all layers); `image.f32` (`text.f32`): an input and what onnxruntime makes of
 it; and `image-u8.f32`: what it makes of the same quantised as model hubs do, u8 with one scale a tensor.
@@ -20,6 +20,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from towers import ROOT, Graph
 
 CONTEXT, VOCABULARY = 77, 49408
+SIGLIP_CONTEXT, SIGLIP_VOCABULARY = 64, 32000
 
 
 class Tower(Graph):
@@ -120,6 +121,18 @@ def siglip_image(layers, width=768, heads=12, patch=16, side=224):
     pooled = tower.op("Add", pooled, tower.mlp(tower.norm(pooled)))
     tower.last("Gather", pooled, tower.constant(np.array(0, np.int64)), axis=1)
     return finished(tower, [1, 3, side, side], width)
+
+
+def siglip_text(layers, width=768, heads=12):
+    """Every token sees every other; the last one, padding or not, speaks for the text."""
+    tower = Tower(7, width, heads, SIGLIP_CONTEXT, "tanh")
+    x = tower.op("Gather", tower.constant(tower.normal(SIGLIP_VOCABULARY, width, size=0.2)), "input_ids", axis=0)
+    x = tower.op("Add", x, tower.constant(tower.normal(1, SIGLIP_CONTEXT, width, size=0.1)))
+    x = tower.norm(tower.layers(x, layers))
+    last = tower.op("Gather", x, tower.constant(np.array(SIGLIP_CONTEXT - 1, np.int64)), axis=1)
+    weight = tower.constant(tower.normal(width, width, size=width**-0.5))
+    tower.last("Gemm", last, weight, tower.constant(tower.normal(width, size=0.05)), transB=1)
+    return finished(tower, [1, SIGLIP_CONTEXT], width)
 
 
 def mobileclip_image(depths, widths=(64, 128, 256, 512), dim=512, side=256):
@@ -225,10 +238,16 @@ def example(graph):
         # Smooth and noisy parts, as photos have them.
         coarse = random.standard_normal((1, 3, 8, 8)).repeat(shape[2] // 8, 2).repeat(shape[3] // 8, 3)
         return (coarse + 0.3 * random.standard_normal(shape)).astype(np.float32)
-    # The shipped tower's padding is an id of its own, CLIP's is the end of text.
-    top, padding = (VOCABULARY, VOCABULARY - 1) if shape[1] == CONTEXT else (16384, 16384)
+    # (ids, the padding, whether a text begins with an id of its own) by the length of the input. The shipped
+    # tower's padding is an id of its own, CLIP's and SigLIP's is the end of text.
+    top, padding, starts = {CONTEXT: (VOCABULARY, VOCABULARY - 1, True), SIGLIP_CONTEXT: (SIGLIP_VOCABULARY, 1, False)}.get(
+        shape[1], (16384, 16384, True))
     ids = np.full(shape, padding, np.int64)
-    ids[0, :9] = [top - 2, *random.integers(256, top - 2, 7), top - 1]
+    ids[0, 1:8] = random.integers(256, top - 2, 7)
+    if starts:
+        ids[0, 0], ids[0, 8] = top - 2, top - 1
+    else:
+        ids[0, 0] = ids[0, 7]
     return ids
 
 
@@ -261,6 +280,7 @@ def main():
     write(args.out / "clip-vit-b32", "image", clip_image(768, 12, layers(12), 32))
     write(args.out / "clip-vit-b32", "text", clip_text(512, 8, layers(12)))
     write(args.out / "siglip", "image", siglip_image(layers(12)))
+    write(args.out / "siglip", "text", siglip_text(layers(12)))
     write(args.out / "mobileclip", "image", mobileclip_image((2, 6, 10, 2) if args.full else (1, 1, 1, 1)))
     write(args.out / "vgg16", "image", vgg16(1 if args.full else 0.25))
     for part in ("image", "text"):

@@ -83,11 +83,12 @@ pub struct TextTower {
 /// Which tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TokenizerEntry {
-    /// `clip-bpe`.
+    /// `clip-bpe` or `siglip-unigram`.
     pub kind: String,
-    /// Ids, the two special ones counted: 515 to 65,535.
+    /// Ids, the special ones counted, up to 65,535: from 515 for `clip-bpe`, from 4 for
+    /// `siglip-unigram`.
     pub vocab_size: u16,
-    /// The merges, in CLIP's own format.
+    /// The merges, in CLIP's own format, or a `tokenizer.json`.
     #[serde(default = "merges_file")]
     pub file: String,
 }
@@ -141,16 +142,22 @@ impl Manifest {
         let mut used = vec![&self.image.file];
         if let Some(text) = &self.text {
             within("text.context_length", text.context_length, 3, 512)?;
-            if text.tokenizer.kind != "clip-bpe" {
-                return Err(wrong(format!(
-                    "tokenizer {}, clip-bpe is known",
-                    text.tokenizer.kind
-                )));
-            }
+            let TokenizerEntry {
+                kind, vocab_size, ..
+            } = &text.tokenizer;
+            let least = match kind.as_str() {
+                "clip-bpe" => 515,
+                "siglip-unigram" => 4,
+                _ => {
+                    return Err(wrong(format!(
+                        "tokenizer {kind}, clip-bpe and siglip-unigram are known"
+                    )));
+                }
+            };
             within(
                 "text.tokenizer.vocab_size",
-                text.tokenizer.vocab_size.into(),
-                515,
+                (*vocab_size).into(),
+                least,
                 65_535,
             )?;
             used.extend([&text.file, &text.tokenizer.file]);

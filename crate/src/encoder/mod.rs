@@ -19,6 +19,7 @@ mod ops;
 mod pattern;
 mod rules;
 mod tokenizer;
+mod unigram;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use files::Folder;

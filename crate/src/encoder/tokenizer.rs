@@ -1,16 +1,24 @@
-//! Words → ids: CLIP's byte-pair encoding, by `instant-clip-tokenizer`.
+//! Words → ids: CLIP's byte-pair encoding, by `instant-clip-tokenizer`, or SigLIP's pieces.
 
 use instant_clip_tokenizer::{Token, Tokenizer as Bpe};
 use unicode_normalization::UnicodeNormalization;
 
 use super::TokenizerEntry;
+use super::unigram::Unigram;
 use crate::error::{Error, Result};
 
-/// Turns a text into a fixed number of ids: start, tokens, end, padding.
+/// Turns a text into a fixed number of ids: start (CLIP's alone), tokens, end, padding.
 pub struct Tokenizer {
-    bpe: Bpe,
+    vocabulary: Vocabulary,
     context_length: usize,
     pad_id: i64,
+}
+
+enum Vocabulary {
+    /// `clip-bpe`
+    Bpe(Box<Bpe>),
+    /// `siglip-unigram`
+    Unigram(Unigram),
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -24,42 +32,31 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// From the merges in CLIP's own format (a header line, then one merge a line), or from the
-    /// `tokenizer.json` of Hugging Face's tokenizers when the file's name ends so.
+    /// For `clip-bpe` from the merges in CLIP's own format (a header line, then one merge a line), or from
+    /// the `tokenizer.json` of Hugging Face's tokenizers when the file's name ends so; for
+    /// `siglip-unigram` from a `tokenizer.json`.
     ///
     /// # Errors
-    /// [`Error::Vocabulary`] when the merges are broken or too few.
+    /// [`Error::Vocabulary`] when the file is broken, or has another number of ids.
     pub fn new(
         entry: &TokenizerEntry,
-        merges: &[u8],
+        file: &[u8],
         context_length: usize,
         pad_id: i64,
     ) -> Result<Self> {
+        let vocabulary = if entry.kind == "siglip-unigram" {
+            Unigram::parse(file, entry.vocab_size)
+                .map(Vocabulary::Unigram)
+                .map_err(|reason| std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
+        } else {
+            bpe(entry, file).map(|bpe| Vocabulary::Bpe(Box::new(bpe)))
+        };
         let broken = |source| Error::Vocabulary {
             file: entry.file.clone(),
             source,
         };
-        let listed;
-        let merges = if entry.file.ends_with(".json") {
-            listed = merges_of_json(merges).map_err(|error| broken(error.into()))?;
-            listed.as_bytes()
-        } else {
-            merges
-        };
-        let bpe = Bpe::with_vocabulary(merges, entry.vocab_size).map_err(broken)?;
-        if bpe.end_of_text().to_u16() != entry.vocab_size - 1 {
-            let short = format!(
-                "{} ids, the manifest says {}",
-                bpe.end_of_text().to_u16() + 1,
-                entry.vocab_size
-            );
-            return Err(broken(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                short,
-            )));
-        }
         Ok(Self {
-            bpe,
+            vocabulary: vocabulary.map_err(broken)?,
             context_length,
             pad_id,
         })
@@ -67,18 +64,43 @@ impl Tokenizer {
 
     /// `[context_length]` ids. A longer text is cut; the end stays.
     pub fn ids(&self, text: &str) -> Vec<i64> {
-        let mut tokens = vec![self.bpe.start_of_text()];
-        self.bpe
-            .encode(&clean(text, 4 * self.context_length), &mut tokens);
-        tokens.truncate(self.context_length - 1);
-        tokens.push(self.bpe.end_of_text());
-        let ids = tokens
-            .into_iter()
-            .map(|token: Token| i64::from(token.to_u16()));
-        let mut ids: Vec<i64> = ids.collect();
+        let short = first_words(text, 4 * self.context_length);
+        let (mut ids, end) = match &self.vocabulary {
+            Vocabulary::Bpe(bpe) => {
+                let mut tokens = vec![bpe.start_of_text()];
+                bpe.encode(&clean(&short), &mut tokens);
+                let ids: Vec<u16> = tokens.into_iter().map(Token::to_u16).collect();
+                (ids, bpe.end_of_text().to_u16())
+            }
+            Vocabulary::Unigram(unigram) => {
+                let mut ids = Vec::new();
+                unigram.encode(&short, &mut ids);
+                (ids, unigram.end())
+            }
+        };
+        ids.truncate(self.context_length - 1);
+        ids.push(end);
+        let mut ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
         ids.resize(self.context_length, self.pad_id);
         ids
     }
+}
+
+fn bpe(entry: &TokenizerEntry, file: &[u8]) -> std::io::Result<Bpe> {
+    let listed;
+    let merges = if entry.file.ends_with(".json") {
+        listed = merges_of_json(file)?;
+        listed.as_bytes()
+    } else {
+        file
+    };
+    let bpe = Bpe::with_vocabulary(merges, entry.vocab_size)?;
+    let found = bpe.end_of_text().to_u16() + 1;
+    if found != entry.vocab_size {
+        let short = format!("{found} ids, the manifest says {}", entry.vocab_size);
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, short));
+    }
+    Ok(bpe)
 }
 
 /// The merges of a `tokenizer.json` in CLIP's own format.
@@ -109,14 +131,9 @@ fn merges_of_json(json: &[u8]) -> serde_json::Result<String> {
     Ok(lines)
 }
 
-/// A text as CLIP's own tokenizer cleans it: HTML entities twice, then what ftfy mends in texts of
-/// people (quotes, ligatures, full-width letters, composed letters, byte-order marks). Text that was
-/// decoded wrongly is not mended.
-///
 /// Only the first words are looked at, since a token is at least a character and the rest is cut
-/// anyway: encoding is quadratic in a word's length, and a text is somebody's input. The special
-/// tokens' names are taken apart, so that a text cannot end itself.
-fn clean(text: &str, most_words: usize) -> String {
+/// anyway: encoding is quadratic in a word's length, and a text is somebody's input.
+fn first_words(text: &str, most_words: usize) -> String {
     const LONGEST_WORD: usize = 256;
     let words = text.split_whitespace().take(most_words).map(|word| {
         let end = word
@@ -125,8 +142,15 @@ fn clean(text: &str, most_words: usize) -> String {
             .map_or(word.len(), |(at, _)| at);
         &word[..end]
     });
-    let short = words.collect::<Vec<_>>().join(" ");
-    let once = html_escape::decode_html_entities(&short);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A text as CLIP's own tokenizer cleans it: HTML entities twice, then what ftfy mends in texts of
+/// people (quotes, ligatures, full-width letters, composed letters, byte-order marks). Text that was
+/// decoded wrongly is not mended. The special tokens' names are taken apart, so that a text cannot end
+/// itself.
+fn clean(text: &str) -> String {
+    let once = html_escape::decode_html_entities(text);
     let twice = html_escape::decode_html_entities(&once);
     let mended: String = twice.chars().flat_map(mend).nfc().collect();
     mended

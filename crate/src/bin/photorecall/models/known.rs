@@ -20,6 +20,13 @@ const KNOWN: &[(&str, &str)] = &[
             "/../models/known/clip-vit-b32.json"
         )),
     ),
+    (
+        "siglip-base",
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../models/known/siglip-base.json"
+        )),
+    ),
 ];
 
 /// A manifest and where its files are.
