@@ -39,6 +39,8 @@ for (const [place, options] of Object.entries(VIEWPORTS)) {
 
     await named(page, 'By topic').click();
     await page.waitForURL(/browse=topics/);
+    // Years are the months' headings: the cards below are topics when there are none.
+    await page.locator('.browse h2').first().waitFor({ state: 'detached' });
     const topic = page.locator('.card').nth(1);
     await topic.waitFor({ timeout: 60_000 });
     const [title, inTopic] = [await topic.locator('strong').textContent(), Number(await topic.locator('span').textContent())];

@@ -116,14 +116,18 @@ export class App {
     if (photos === 0) return this.showEmpty(empty);
     let source: Shown | Results | Copies = { ratios: [], items: async () => [] };
     let problem = t(route.duplicates ? 'noDuplicates' : 'nothing');
+    const rows = await this.rowsAbove(route);
+    if (asked !== this.asked) return;
     let cards: HTMLElement | undefined;
     try {
-      cards = await this.cardsOf(route);
+      const asking = this.cardsOf(route);
+      // What was there before is not of this view.
+      if (asking) this.putCards(h('p', { className: 'note', textContent: t('grouping') }), rows);
+      cards = await asking;
       if (!cards) source = await this.sourceOf(route);
     } catch (thrown) {
       problem = PhotorecallError.from(thrown).message;
     }
-    const rows = await this.rowsAbove(route);
     if (asked !== this.asked) return;
     if (cards) return this.putCards(cards, rows);
     this.put(source, this.summaryOf(route, photos, source), rows, problem);

@@ -32,6 +32,7 @@ export const english = {
   allPhotos: 'All photos',
   byMonth: 'By month',
   byTopic: 'By topic',
+  grouping: 'Putting the photos in groups…',
   topic: 'Topic {n}',
   topicOf: '{title}: {count} photos',
   look: 'Look',

@@ -34,6 +34,7 @@ export const korean: Words = {
   allPhotos: '모든 사진',
   byMonth: '월별',
   byTopic: '주제별',
+  grouping: '사진을 모으는 중…',
   topic: '주제 {n}',
   topicOf: '{title}: 사진 {count}장',
   look: '찾기',
