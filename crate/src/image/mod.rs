@@ -24,8 +24,11 @@ pub use thumbnail::thumbnail_jpeg;
 /// SHA-256 of a file's bytes, in lower-case hex: what tells files apart.
 pub fn digest(bytes: &[u8]) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(sha2::Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hex, as digests are written.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,6 +13,7 @@ mod browse;
 mod compaction;
 mod duplicates;
 mod manifest;
+mod model;
 mod photo;
 mod query;
 pub(crate) mod ranking;
@@ -29,7 +30,8 @@ use std::collections::HashMap;
 pub use browse::{Cluster, Month};
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
-pub use photo::{LabelChange, ModelRef, Photo};
+pub use model::ModelRef;
+pub use photo::{LabelChange, Photo};
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
 pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
@@ -238,14 +240,7 @@ impl Library {
     /// # Errors
     /// [`Error::ModelMismatch`] when it is another.
     pub fn require_model(&self, model: &ModelRef) -> Result<()> {
-        if self.model.digest == model.digest && self.model.dim == model.dim {
-            return Ok(());
-        }
-        let name = |model: &ModelRef| format!("{} ({:.12}…)", model.name, model.digest);
-        Err(Error::ModelMismatch {
-            library: name(&self.model),
-            model: name(model),
-        })
+        self.model.require(model)
     }
 
     /// Adds a photo with its embedding, a unit vector; one of the same path is replaced, and its labels
@@ -254,7 +249,7 @@ impl Library {
     /// # Errors
     /// [`Error::Dimension`] or [`Error::NoDirection`] for an embedding that cannot be one of the model's.
     pub fn put(&mut self, photo: Photo, embedding: &[f32]) -> Result<()> {
-        self.check(embedding)?;
+        self.model.check(embedding)?;
         let photo = match self.get(&photo.path) {
             Some(old) if !photo.is_labelled() => photo.labelled_as(old),
             _ => photo,
@@ -275,22 +270,6 @@ impl Library {
             .insert(photo.path.clone(), (at, growing.photos.len()));
         growing.push(photo, embedding);
         self.changes += 1;
-    }
-
-    fn check(&self, embedding: &[f32]) -> Result<()> {
-        if embedding.len() != self.model.dim {
-            return Err(Error::Dimension {
-                expected: self.model.dim,
-                found: embedding.len(),
-            });
-        }
-        let square: f32 = embedding.iter().map(|x| x * x).sum();
-        // Also false for NaN: what is not about a unit vector is no embedding.
-        if (0.9..1.1).contains(&square) {
-            Ok(())
-        } else {
-            Err(Error::NoDirection)
-        }
     }
 
     /// Takes a photo out; says whether it was there.

@@ -107,17 +107,6 @@ fn edited(names: &[String], add: &[String], remove: &[String]) -> Vec<String> {
     edited
 }
 
-/// Which model made a library's vectors. Vectors of two models never mix.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelRef {
-    /// The model's name, for people.
-    pub name: String,
-    /// The digest that tells models apart.
-    pub digest: String,
-    /// Axes of a vector.
-    pub dim: usize,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

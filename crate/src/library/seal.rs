@@ -34,10 +34,9 @@ impl Library {
         };
         fits(photos.len() * dim, vectors.len())?;
         fits(dim, codebook.map_or(dim, |shared| shared.centroids.dim()))?;
-        let empty = Self::create(model.clone());
         vectors
             .chunks_exact(dim)
-            .try_for_each(|vector| empty.check(vector))?;
+            .try_for_each(|vector| model.check(vector))?;
         let rows = photos.len();
         let vector = |row: usize, out: &mut [f32]| {
             out.copy_from_slice(&vectors[row * dim..][..dim]);

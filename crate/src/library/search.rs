@@ -39,7 +39,7 @@ impl Library {
     /// for an embedding that cannot be one of the model's.
     pub fn page(&self, query: &Query) -> Result<Page> {
         if let Some(embedding) = &query.embedding {
-            self.check(embedding)?;
+            self.model.check(embedding)?;
         }
         let hidden = self.hidden(query);
         let total = hidden.iter().map(|set| set.len() - set.count()).sum();

@@ -6,7 +6,7 @@
 //! of that photo and the vocabulary. The cosine itself, the deviation of the best hit among the query's
 //! cosines over the library, and the gap to the hits after it were measured to tell less.
 
-use super::{Library, Verdict};
+use super::{Library, ModelRef, Verdict};
 use crate::error::Result;
 
 const VOCABULARY: &str = include_str!("vocabulary.txt");
@@ -43,10 +43,15 @@ impl Library {
     /// [`Error::Dimension`](crate::Error::Dimension) or [`Error::NoDirection`](crate::Error::NoDirection)
     /// for a vector that cannot be one of the model's.
     pub fn set_vocabulary(&mut self, words: Vec<Word>) -> Result<()> {
-        words.iter().try_for_each(|word| self.check(&word.vector))?;
+        check(&self.model, &words)?;
         self.vocabulary = words;
         Ok(())
     }
+}
+
+/// Asks that the words' vectors can be the model's.
+pub(super) fn check(model: &ModelRef, words: &[Word]) -> Result<()> {
+    words.iter().try_for_each(|word| model.check(&word.vector))
 }
 
 /// How much better the best photo fits the query than usual words fit it; `None` where there are too few

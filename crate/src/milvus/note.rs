@@ -141,17 +141,16 @@ impl Note {
     /// # Errors
     /// [`Error::Collection`] when it is another.
     pub fn require_model(&self, collection: &str, model: &ModelRef) -> Result<()> {
-        if self.model.digest == model.digest && self.model.dim == model.dim {
+        if self.model.is(model) {
             return Ok(());
         }
-        let name = |model: &ModelRef| format!("{} ({:.12}…)", model.name, model.digest);
         Err(Error::Collection {
             collection: collection.to_owned(),
             reason: format!(
                 "it was filled by {}, not by {}: vectors of two models never mix; use that model, or \
                  export into another collection",
-                name(&self.model),
-                name(model)
+                self.model.told(),
+                model.told()
             ),
         })
     }

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+#[cfg(feature = "cluster")]
+use crate::shared_args::TellArgs;
+use crate::shared_args::{HowArgs, LibraryArgs, ModelArgs, NotedModelArgs};
+
 /// Find photos by meaning: by words, by example or by both. Nothing leaves this machine.
 #[derive(Parser)]
 #[command(name = "photorecall", version, about)]
@@ -69,13 +73,6 @@ pub enum Command {
 }
 
 #[derive(Args)]
-pub struct LibraryArgs {
-    /// The library's folder
-    #[arg(long, value_name = "DIR")]
-    pub library: PathBuf,
-}
-
-#[derive(Args)]
 pub struct IndexArgs {
     /// The folder of photos, searched recursively
     pub folder: PathBuf,
@@ -100,26 +97,6 @@ pub struct AddArgs {
     pub library: LibraryArgs,
     #[command(flatten)]
     pub how: HowArgs,
-}
-
-/// How photos are read and told about.
-#[derive(Args)]
-pub struct HowArgs {
-    /// The model: a folder, or the name of the one that ships
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
-    /// Trim rows and columns that are wholly black before a photo is looked at
-    #[arg(long)]
-    pub trim_borders: bool,
-    /// Threads (default: one a core)
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Print one JSON object in place of the summary
-    #[arg(long)]
-    pub json: bool,
-    /// No progress bar
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 #[derive(Args)]
@@ -215,9 +192,8 @@ pub struct SearchArgs {
     pub no_names: bool,
     #[command(flatten)]
     pub hits: HitArgs,
-    /// The model, when it is not found by the library's own note of it
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub model: NotedModelArgs,
 }
 
 #[derive(Args)]
@@ -286,9 +262,8 @@ pub struct BrowseArgs {
     /// Only photos that match these filters, as in `search`
     #[arg(long = "where", value_name = "FILTERS", conflicts_with = "clusters")]
     pub filter: Option<String>,
-    /// The model, when it is not found by the library's own note of it
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub model: NotedModelArgs,
     /// Print one JSON array
     #[arg(long)]
     pub json: bool,
@@ -303,9 +278,8 @@ pub struct EmbedArgs {
     /// Texts
     #[arg(long, num_args = 1.., value_name = "TEXT")]
     pub text: Vec<String>,
-    /// The model: a folder, or the name of the one that ships
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Print one array of {input, embedding}; without it, one line of numbers an input
     #[arg(long)]
     pub json: bool,
@@ -339,9 +313,8 @@ pub struct EvalArgs {
     /// Queries that no photo answers, one a line: measures how well a search knows that nothing fits
     #[arg(long, value_name = "FILE")]
     pub absent: Option<PathBuf>,
-    /// The model: a folder, or the name of the one that ships
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -376,12 +349,8 @@ pub struct MilvusArgs {
     /// Give photos of one album a partition of their own: searches with `album:` look there alone
     #[arg(long, value_enum, value_name = "BY")]
     pub partition_by: Option<PartitionArg>,
-    /// Print one JSON object in place of the summary
-    #[arg(long)]
-    pub json: bool,
-    /// No progress bar
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub tell: TellArgs,
 }
 
 /// [`IndexKind`](photorecall::milvus::IndexKind) on the command line.

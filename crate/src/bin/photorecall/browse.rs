@@ -46,7 +46,7 @@ fn months(library: &Library, args: &BrowseArgs) -> anyhow::Result<()> {
 
 fn clusters(library: &mut Library, args: &BrowseArgs) -> anyhow::Result<()> {
     let source = Source::load(&args.library.library)?;
-    let model = model::load(source.model(args.model.as_deref()))?;
+    let model = model::load(source.model(args.model.choice.as_deref()))?;
     library.require_model(&info::model_ref(&model))?;
     teach(library, &model, 1)?;
     let clusters = library.clusters(args.count);

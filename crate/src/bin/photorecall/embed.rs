@@ -3,16 +3,16 @@
 use anyhow::Context;
 
 use crate::args::EmbedArgs;
-use crate::{Outcome, index, model};
+use crate::{Outcome, model, photo};
 
 /// `photorecall embed`: photos first, then texts, each in the order given.
 pub fn embed(args: &EmbedArgs) -> anyhow::Result<Outcome> {
-    let model = model::load(args.model.as_deref().unwrap_or(model::SHIPPED))?;
+    let model = model::load(args.model.or_shipped())?;
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
     for file in &args.image {
         let name = file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| name.clone())?;
-        let embedding = index::embed_file(&model, &bytes, false).with_context(|| name.clone())?;
+        let embedding = photo::embed_file(&model, &bytes, false).with_context(|| name.clone())?;
         rows.push((name, embedding));
     }
     for text in &args.text {

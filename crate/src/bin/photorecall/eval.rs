@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::args::EvalArgs;
 use crate::doubt::Doubt;
-use crate::{Outcome, index, model};
+use crate::{Outcome, model, photo};
 
 /// The cut-offs of recall@k.
 const CUTS: [usize; 3] = [1, 5, 10];
@@ -28,7 +28,7 @@ struct Table {
 
 /// `photorecall eval`
 pub fn eval(args: &EvalArgs) -> anyhow::Result<Outcome> {
-    let model = model::load(args.model.as_deref().unwrap_or(model::SHIPPED))?;
+    let model = model::load(args.model.or_shipped())?;
     let table = read_table(&args.labels)?;
     let mut files: Vec<&str> = table.rows.iter().map(|(file, _)| file.as_str()).collect();
     files.sort_unstable();
@@ -146,7 +146,7 @@ fn embed_all(model: &Model, folder: &Path, files: &[&str]) -> anyhow::Result<Vec
         .map(|file| {
             let path = folder.join(file);
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            index::embed_file(model, &bytes, false).with_context(|| path.display().to_string())
+            photo::embed_file(model, &bytes, false).with_context(|| path.display().to_string())
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(rows.concat())

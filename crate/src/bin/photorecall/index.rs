@@ -13,16 +13,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use photorecall::encoder::Model;
-use photorecall::image::{self, Decoded, Limits, PerceptualHash};
+use photorecall::image::Limits;
 use photorecall::library::{Library, Photo};
 use photorecall::store::files::FileStore;
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use crate::Outcome;
-use crate::args::{AddArgs, HowArgs, IndexArgs, LibraryArgs, RemoveArgs};
+use crate::args::{AddArgs, IndexArgs, RemoveArgs};
 use crate::budget::Budget;
-use crate::progress::{self, Stop};
+use crate::photo::{self, Picture};
+use crate::progress::Stop;
 use crate::scan::{self, Candidate, Plan, Scan};
+use crate::shared_args::{HowArgs, LibraryArgs};
 use crate::source::Source;
 use crate::{info, model};
 
@@ -195,7 +197,7 @@ impl Session {
                 new.display()
             );
         }
-        let choice = source.model(how.model.as_deref()).to_owned();
+        let choice = source.model(how.encode.model.choice.as_deref()).to_owned();
         let model = model::load(&choice)?;
         let store = FileStore::open(folder)?;
         let library = match store.load()? {
@@ -210,7 +212,7 @@ impl Session {
             source.root = Some(root.to_owned());
         }
         source.model = Some(model::lasting_name(&choice)?);
-        source.trim_borders |= how.trim_borders;
+        source.trim_borders |= how.encode.trim_borders;
         source.store(folder)?;
         Ok(Self {
             store,
@@ -242,7 +244,7 @@ impl Session {
         self.take_in(plan, how, &stop, &mut summary)?;
         summary.stopped = stop.raised();
         summary.seconds = started.elapsed().as_secs_f64();
-        tell(&summary, how.json)?;
+        tell(&summary, how.run.tell.json)?;
         let whole = summary.skipped.is_empty() && !summary.stopped;
         Ok(if whole {
             Outcome::Done
@@ -258,11 +260,8 @@ impl Session {
         stop: &Stop,
         summary: &mut Summary,
     ) -> anyhow::Result<()> {
-        let threads = how.threads.unwrap_or(0);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()?;
-        let bar = progress::bar(plan.fresh.len() as u64, how.quiet || how.json);
+        let pool = how.run.pool()?;
+        let bar = how.run.tell.bar(plan.fresh.len() as u64);
         let known: HashMap<String, Known> = self
             .library
             .photos()
@@ -345,17 +344,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, candidate: &Candidate) -> anyhow::Result<Read> {
-        let limits = Limits::default();
-        if candidate.bytes > limits.max_bytes {
-            bail!(
-                "{} bytes are more than the limit of {}",
-                candidate.bytes,
-                limits.max_bytes
-            );
-        }
+        photo::require_size(candidate.bytes)?;
         let file = self.memory.take(candidate.bytes);
         let bytes = std::fs::read(&candidate.file)?;
-        let photo = facts(&candidate.path, candidate.modified_ms, &bytes);
+        let photo = photo::facts(&candidate.path, candidate.modified_ms, &bytes);
         let known = self.known.get(&photo.digest);
         if let Some(known) = known
             && known.is_whole
@@ -364,54 +356,13 @@ impl Reader<'_> {
         }
         // One share at a time: two workers that hold one and wait for another wait for ever.
         drop(file);
-        let needed = image::memory_needed(&bytes, &limits)?;
-        let _decoding = self.memory.take(needed + candidate.bytes);
-        let decoded = image::decode(&bytes, &limits)?;
-        let photo = Photo {
-            width: decoded.width,
-            height: decoded.height,
-            phash: Some(PerceptualHash::of(&decoded)),
-            ..photo
-        };
+        let picture = Picture::decode(photo, &bytes, self.memory)?;
         if let Some(known) = known {
-            return Ok(Read::Known(photo, known.path.clone()));
+            return Ok(Read::Known(picture.photo, known.path.clone()));
         }
-        let embedding = embed(self.model, decoded, self.trim)?;
+        let (photo, embedding) = picture.embed(self.model, self.trim)?;
         Ok(Read::Embedded(photo, embedding))
     }
-}
-
-/// The vector of a photo's file.
-pub fn embed_file(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<Vec<f32>> {
-    embed(model, image::decode(bytes, &Limits::default())?, trim)
-}
-
-/// What a file's bytes tell of a photo without being decoded.
-pub fn facts(path: &str, modified_ms: i64, bytes: &[u8]) -> Photo {
-    let about = image::metadata(bytes);
-    Photo {
-        path: path.to_owned(),
-        bytes: bytes.len() as u64,
-        modified_ms,
-        digest: image::digest(bytes),
-        taken: about.taken,
-        camera: about.camera,
-        gps: about.gps,
-        format: image::format(bytes),
-        ..Photo::default()
-    }
-}
-
-/// The vector of a decoded photo.
-pub fn embed(model: &Model, decoded: Decoded, trim: bool) -> anyhow::Result<Vec<f32>> {
-    let decoded = if trim {
-        image::trim_black_borders(decoded)
-    } else {
-        decoded
-    };
-    let tensor = model.image().preprocess().tensor(&decoded);
-    drop(decoded);
-    Ok(model.image().embed(&tensor)?)
 }
 
 /// The one writer: takes what the workers send, commits every so often.

@@ -9,7 +9,8 @@ use photorecall::library::{Damage, ModelRef};
 use photorecall::store::files::FileStore;
 use serde_json::json;
 
-use crate::args::{InfoArgs, LibraryArgs};
+use crate::args::InfoArgs;
+use crate::shared_args::LibraryArgs;
 use crate::{Outcome, model};
 
 /// What a library notes of the model that filled it.

@@ -25,6 +25,7 @@ mod labels;
 mod milvus;
 mod model;
 mod models;
+mod photo;
 mod place;
 mod progress;
 mod scan;
@@ -32,6 +33,7 @@ mod search;
 mod serve;
 #[cfg(feature = "cluster")]
 mod shard;
+mod shared_args;
 mod source;
 
 use std::process::ExitCode;

@@ -6,9 +6,9 @@ use photorecall::milvus::{Client, Export, Exported, IndexKind, Metric, Note};
 use photorecall::store::files::FileStore;
 use tokio::runtime::Runtime;
 
+use crate::Outcome;
 use crate::args::{IndexArg, MetricArg, MilvusArgs, PartitionArg};
 use crate::source::Source;
-use crate::{Outcome, progress};
 
 /// `photorecall export milvus`
 pub fn export(args: &MilvusArgs) -> anyhow::Result<Outcome> {
@@ -31,7 +31,7 @@ pub fn export(args: &MilvusArgs) -> anyhow::Result<Outcome> {
         by_album: matches!(args.partition_by, Some(PartitionArg::Album)),
         photos,
     };
-    let bar = progress::bar(photos as u64, args.quiet || args.json);
+    let bar = args.tell.bar(photos as u64);
     let exported = Runtime::new()?.block_on(async {
         let client = Client::connect(&args.uri).await?;
         let told = |done| bar.set_position(done as u64);
@@ -48,7 +48,7 @@ fn tell(exported: Exported, args: &MilvusArgs) -> anyhow::Result<Outcome> {
         deleted,
         rows,
     } = exported;
-    if args.json {
+    if args.tell.json {
         say!(
             "{}",
             serde_json::json!({

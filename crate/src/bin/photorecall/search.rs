@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::args::{HitArgs, RecallArg, SearchArgs, SimilarArgs};
 use crate::place::Place;
-use crate::{Outcome, browse, index, info, model};
+use crate::{Outcome, browse, info, model, photo};
 
 /// One usual word in so many is enough for a verdict, and a large text tower takes its time for each.
 const VERDICT_WORDS: usize = 2;
@@ -52,13 +52,13 @@ fn embedding(
         return Ok((None, Vec::new()));
     }
     let source = place.source()?;
-    let model = model::load(source.model(args.model.as_deref()))?;
+    let model = model::load(source.model(args.model.choice.as_deref()))?;
     place.require_model(&info::model_ref(&model))?;
     let mut examples = Vec::new();
     for file in &args.image {
         let name = || file.display().to_string();
         let bytes = std::fs::read(file).with_context(name)?;
-        let embedded = index::embed_file(&model, &bytes, source.trim_borders);
+        let embedded = photo::embed_file(&model, &bytes, source.trim_borders);
         examples.push(embedded.with_context(name)?);
     }
     let has_verdict = !ask.parts.is_empty() && (args.hits.page || !args.hits.json);

@@ -7,11 +7,9 @@ use anyhow::{Context, bail};
 use photorecall::Kernels;
 use photorecall::encoder::convert::{Converted, Sample, Tower, agreement, image_tower, to_int8};
 use photorecall::encoder::{Folder, MANIFEST, Manifest, Model, TextTower, Tokenizer};
-use photorecall::image::{Filter, Limits, Preprocess, ResizeMode, decode};
+use photorecall::image::{Filter, Limits, Preprocess, ResizeMode, decode, digest};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::install::hex;
 use crate::Outcome;
 use crate::args::ConvertArgs;
 use crate::scan;
@@ -210,7 +208,7 @@ fn compare(
 }
 
 fn entry(bytes: &[u8]) -> Value {
-    json!({"bytes": bytes.len(), "sha256": hex(Sha256::digest(bytes))})
+    json!({"bytes": bytes.len(), "sha256": digest(bytes)})
 }
 
 fn file_name(path: &Path) -> anyhow::Result<&str> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use photorecall::encoder::FileEntry;
+use photorecall::image::hex;
 use sha2::{Digest, Sha256};
 
-use super::install::{hash_file, hex};
+use super::install::hash_file;
 
 /// No byte for so long is a connection that broke.
 const SILENCE: Duration = Duration::from_secs(60);

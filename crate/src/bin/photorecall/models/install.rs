@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use photorecall::encoder::{FileEntry, MANIFEST};
+use photorecall::image::hex;
 use sha2::{Digest, Sha256};
 
 use super::known::Known;
@@ -18,15 +19,6 @@ pub fn models_folder() -> anyhow::Result<PathBuf> {
     }
     let data = dirs::data_dir().context("no data folder for this user: set $PHOTORECALL_MODELS")?;
     Ok(data.join("photorecall").join("models"))
-}
-
-/// Lower-case hex of a SHA-256.
-pub fn hex(digest: impl AsRef<[u8]>) -> String {
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Feeds a file into a hash; returns its length.

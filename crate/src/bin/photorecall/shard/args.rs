@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::shared_args::{EncodeArgs, RunArgs};
+
 #[derive(Subcommand)]
 pub enum ShardCommand {
     /// Deal the photos of a source out to shards; nothing is read but names
@@ -29,12 +31,8 @@ pub struct PlanArgs {
     /// The folder of the plan; it must not be there yet
     #[arg(long, value_name = "PLAN")]
     pub out: PathBuf,
-    /// The model: a folder, or the name of the one that ships
-    #[arg(long, value_name = "FOLDER|NAME")]
-    pub model: Option<String>,
-    /// Trim rows and columns that are wholly black before a photo is looked at
-    #[arg(long)]
-    pub trim_borders: bool,
+    #[command(flatten)]
+    pub encode: EncodeArgs,
     /// What samples are drawn by: the same seed gives the same bytes
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -48,15 +46,8 @@ pub struct PlanArgs {
 pub struct WorkArgs {
     /// The plan's folder
     pub plan: PathBuf,
-    /// Threads (default: one a core)
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Print one JSON object in place of the summary
-    #[arg(long)]
-    pub json: bool,
-    /// No progress bar
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Args)]

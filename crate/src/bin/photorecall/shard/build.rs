@@ -98,7 +98,7 @@ fn tell(
 ) -> anyhow::Result<Outcome> {
     let (shard, photos, skipped) = (receipt.shard, receipt.photos, receipt.skipped.len());
     let seconds = started.elapsed().as_secs_f64();
-    if work.json {
+    if work.run.tell.json {
         let told = serde_json::json!({
             "shard": shard, "state": state, "photos": photos, "skipped": skipped, "seconds": seconds,
         });
@@ -160,7 +160,7 @@ fn said(
     lists: usize,
     sample: Option<usize>,
 ) -> anyhow::Result<Outcome> {
-    match work.json {
+    match work.run.tell.json {
         true => say!("{}", serde_json::json!({"lists": lists, "sample": sample})),
         false => say!("{told}"),
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use photorecall::encoder::Model;
-use photorecall::image::{self, Limits, PerceptualHash};
+use photorecall::image::Limits;
 use photorecall::library::Photo;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -10,7 +10,7 @@ use super::args::WorkArgs;
 use super::plan::Plan;
 use super::source::{Input, Unread};
 use crate::budget::Budget;
-use crate::{index, progress};
+use crate::photo::{self, Picture};
 
 /// Photos that are in work at once, for each thread.
 const EACH: usize = 16;
@@ -29,11 +29,9 @@ pub fn embed(
     (inputs, count): (impl Iterator<Item = anyhow::Result<Input>>, u64),
     mut take: impl FnMut(Input, Embedded) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(work.threads.unwrap_or(0))
-        .build()?;
+    let pool = work.run.pool()?;
     let memory = Budget::new(Limits::default().max_memory_bytes);
-    let bar = progress::bar(count, work.quiet || work.json);
+    let bar = work.run.tell.bar(count);
     let mut inputs = inputs.peekable();
     while inputs.peek().is_some() {
         let some = inputs.by_ref().take(EACH * pool.current_num_threads());
@@ -56,12 +54,8 @@ fn embed_one(
     trim: bool,
     input: &Input,
 ) -> anyhow::Result<Embedded> {
-    let limits = Limits::default();
-    if input.bytes > limits.max_bytes {
-        let (found, most) = (input.bytes, limits.max_bytes);
-        return Ok(Err(format!(
-            "{found} bytes are more than the limit of {most}"
-        )));
+    if let Err(error) = photo::require_size(input.bytes) {
+        return Ok(Err(format!("{error:#}")));
     }
     let file = memory.take(input.bytes);
     let bytes = match input.read() {
@@ -71,19 +65,11 @@ fn embed_one(
     };
     // One share at a time: two workers that hold one and wait for another wait for ever.
     drop(file);
-    let embed = || -> anyhow::Result<(Photo, Vec<f32>)> {
-        let needed = image::memory_needed(&bytes, &limits)?;
-        let _decoding = memory.take(needed + input.bytes);
-        let decoded = image::decode(&bytes, &limits)?;
-        let photo = Photo {
-            width: decoded.width,
-            height: decoded.height,
-            phash: Some(PerceptualHash::of(&decoded)),
-            ..index::facts(&input.path, input.modified_ms, &bytes)
-        };
-        Ok((photo, index::embed(model, decoded, trim)?))
-    };
-    Ok(embed().map_err(|error| format!("{error:#}")))
+    let facts = photo::facts(&input.path, input.modified_ms, &bytes);
+    let embedded = Picture::decode(facts, &bytes, memory)
+        .and_then(|picture| picture.embed(model, trim))
+        .map_err(|error| format!("{error:#}"));
+    Ok(embedded)
 }
 
 /// A shard's number, if the plan has it.

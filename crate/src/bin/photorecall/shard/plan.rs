@@ -55,7 +55,7 @@ pub fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
             args.out.display()
         );
     }
-    let choice = args.model.as_deref().unwrap_or(model::SHIPPED);
+    let choice = args.encode.model.or_shipped();
     let model = model::load(choice)?;
     let origin = Origin::of(&args.source)?;
     let parent = args.out.parent().filter(|parent| *parent != Path::new(""));
@@ -78,7 +78,7 @@ pub fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
         photos,
         choice: model::lasting_name(choice)?,
         model: info::model_ref(&model),
-        trim_borders: args.trim_borders,
+        trim_borders: args.encode.trim_borders,
         seed: args.seed,
         folder: PathBuf::new(),
     };

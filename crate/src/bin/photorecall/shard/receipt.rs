@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use photorecall::image::hex;
 use photorecall::library::{Beside, Stored};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -70,13 +71,9 @@ impl Built {
         Ok(Self {
             bytes,
             crc32: crc32.finalize(),
-            sha256: hex(&sha256.finalize()),
+            sha256: hex(sha256.finalize()),
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl MadeOf {

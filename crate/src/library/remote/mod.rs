@@ -10,17 +10,20 @@
 //! the same span, so that whoever fetches them can keep them. Only the nearest lists of all segments
 //! together are looked into, and only the best rows of all: at most [`LIST_BYTES`] and [`MOST_ROWS`].
 
+mod part;
+
 use std::collections::HashMap;
-use std::ops::Range;
+
+use part::{Form, Missing, Part};
+pub use part::{Read, Span};
 
 use super::manifest::Manifest;
 use super::ranking::{Ranked, best_first, cut};
-use super::segment::{Beside, Segment, Stored};
-use super::vocabulary::judge;
-use super::{Library, ModelRef, Page, Photo, Place, Query, Stats, Word};
+use super::segment::Stored;
+use super::vocabulary::{self, judge};
+use super::{ModelRef, Page, Photo, Place, Query, Stats, Word};
 use crate::error::{Error, Result};
-use crate::format::{self, BLOCK_BYTES, Ranges};
-use crate::index::{Bitset, Hit, Lvq, Probe, Recall, Search};
+use crate::index::{Hit, Lvq, Probe, Recall, Search};
 use crate::kernels::Kernels;
 
 /// Coarse codes that a query reads, at most, in bytes.
@@ -32,26 +35,6 @@ const ROWS_EACH: usize = 4;
 /// Bytes that are kept from query to query; spans that are needed again are given again.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// Bytes of a segment that are needed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span {
-    /// The segment's name.
-    pub segment: String,
-    /// The first byte; a multiple of 4096.
-    pub start: u64,
-    /// The byte after the last one; a multiple of 4096, or the segment's length.
-    pub end: u64,
-}
-
-/// An answer, or what is missing for it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Read<T> {
-    /// The answer.
-    Ready(T),
-    /// Put the question again when all of these are given.
-    Needs(Vec<Span>),
-}
-
 /// A library of which only some is here.
 #[derive(Debug)]
 pub struct Remote {
@@ -62,37 +45,6 @@ pub struct Remote {
     met: HashMap<Place, Photo>,
     places: HashMap<String, Place>,
     vocabulary: Vec<Word>,
-}
-
-#[derive(Debug)]
-struct Part {
-    stored: Stored,
-    deleted: Bitset,
-    form: Form,
-    /// What was given, by number.
-    blocks: HashMap<u64, Vec<u8>>,
-}
-
-#[derive(Debug)]
-enum Form {
-    Whole(Box<Segment>),
-    Ranged(Box<Ranges>),
-}
-
-/// Collects what is missing.
-#[derive(Default)]
-struct Missing(Vec<Span>);
-
-impl Missing {
-    /// `value` if nothing is.
-    fn unless<T>(mut self, value: T) -> Read<T> {
-        if self.0.is_empty() {
-            return Read::Ready(value);
-        }
-        self.0.sort();
-        self.0.dedup();
-        Read::Needs(self.0)
-    }
 }
 
 macro_rules! ready {
@@ -142,25 +94,8 @@ impl Remote {
             vocabulary: Vec::new(),
         };
         for (stored, deleted) in listing.segments.into_iter().zip(deleted) {
-            let form = match stored.ranges {
-                Some(beside) => {
-                    let name = stored.ranges_name();
-                    let ranges = ranges_of(&name, &read(&name)?, beside, &stored, &remote.model)?;
-                    Form::Ranged(Box::new(ranges))
-                }
-                None => {
-                    let bytes = read(&stored.name)?;
-                    let segment =
-                        Segment::from_bytes(&bytes, &stored, deleted.clone(), &remote.model)?;
-                    Form::Whole(Box::new(segment))
-                }
-            };
-            remote.parts.push(Part {
-                stored,
-                deleted,
-                form,
-                blocks: HashMap::new(),
-            });
+            let part = Part::open(stored, deleted, &remote.model, &mut read)?;
+            remote.parts.push(part);
         }
         Ok(remote)
     }
@@ -170,23 +105,20 @@ impl Remote {
         &self.model
     }
 
-    /// As [`Library::require_model`].
+    /// As [`Library::require_model`](super::Library::require_model).
     ///
     /// # Errors
     /// [`Error::ModelMismatch`] when it is another.
     pub fn require_model(&self, model: &ModelRef) -> Result<()> {
-        Library::create(self.model.clone()).require_model(model)
+        self.model.require(model)
     }
 
-    /// As [`Library::set_vocabulary`], for verdicts.
+    /// As [`Library::set_vocabulary`](super::Library::set_vocabulary), for verdicts.
     ///
     /// # Errors
     /// For a vector that cannot be one of the model's.
     pub fn set_vocabulary(&mut self, words: Vec<Word>) -> Result<()> {
-        let empty = Library::create(self.model.clone());
-        words
-            .iter()
-            .try_for_each(|word| empty.check(&word.vector))?;
+        vocabulary::check(&self.model, &words)?;
         self.vocabulary = words;
         Ok(())
     }
@@ -224,30 +156,15 @@ impl Remote {
         let part = part.ok_or_else(|| Error::Missing {
             name: segment.to_owned(),
         })?;
-        let damaged = |reason| Error::Damaged {
-            what: segment.to_owned(),
-            reason,
-        };
-        let Form::Ranged(ranges) = &part.form else {
-            return Err(damaged("a range of a segment that is here as a whole"));
-        };
-        if !start.is_multiple_of(BLOCK_BYTES as u64) {
-            return Err(damaged("a range that begins within a block"));
-        }
-        for (block, bytes) in (start / BLOCK_BYTES as u64..).zip(bytes.chunks(BLOCK_BYTES)) {
-            if !ranges.is_block(block, bytes) {
-                return Err(damaged("a block's checksum, or it was changed on its host"));
-            }
-            part.blocks.insert(block, bytes.to_vec());
-        }
-        Ok(())
+        part.give(start, bytes)
     }
 
     /// A page of the photos nearest to a query's embedding, best first; names are not looked at.
     ///
     /// # Errors
     /// [`Error::NotByRanges`] for what cannot be answered without reading everything: filters, an exact
-    /// search, photos by date. Else as [`Library::page`].
+    /// search, photos by date. Else as
+    /// [`Library::page`](super::Library::page).
     pub fn page(&mut self, query: &Query) -> Result<Read<Page>> {
         let embedding = self.require(query)?.to_vec();
         let hits = ready!(self.nearest(&embedding, query)?);
@@ -309,7 +226,7 @@ impl Remote {
         let Some(embedding) = &query.embedding else {
             return refused("a list of photos by date");
         };
-        Library::create(self.model.clone()).check(embedding)?;
+        self.model.check(embedding)?;
         Ok(embedding)
     }
 
@@ -473,90 +390,9 @@ impl Remote {
 
     /// Lets go of bytes when there are many.
     fn forget(&mut self) {
-        let kept: usize = self.parts.iter().map(|part| part.blocks.len()).sum();
-        if kept * BLOCK_BYTES > KEPT_BYTES {
-            self.parts.iter_mut().for_each(|part| part.blocks.clear());
+        let kept: usize = self.parts.iter().map(Part::kept).sum();
+        if kept > KEPT_BYTES {
+            self.parts.iter_mut().for_each(Part::forget);
         }
     }
-}
-
-impl Part {
-    fn damaged(&self, reason: &'static str) -> Error {
-        Error::Damaged {
-            what: self.stored.name.clone(),
-            reason,
-        }
-    }
-
-    /// Some bytes of the segment, where all of their blocks are here; else the span is missing.
-    fn bytes(&self, range: Range<u64>, missing: &mut Missing) -> Option<Vec<u8>> {
-        let block_bytes = BLOCK_BYTES as u64;
-        let blocks = range.start / block_bytes..range.end.div_ceil(block_bytes);
-        let start = blocks.start * block_bytes;
-        let mut read = Vec::with_capacity((range.end - start) as usize);
-        for block in blocks.clone() {
-            let Some(bytes) = self.blocks.get(&block) else {
-                missing.0.push(Span {
-                    segment: self.stored.name.clone(),
-                    start,
-                    end: (blocks.end * block_bytes).min(self.stored.bytes),
-                });
-                return None;
-            };
-            read.extend_from_slice(bytes);
-        }
-        read.truncate((range.end - start) as usize);
-        Some(read.split_off((range.start - start) as usize))
-    }
-
-    /// One row's code, scale and offset.
-    fn row(&self, ranges: &Ranges, row: usize, missing: &mut Missing) -> Option<Lvq> {
-        let [codes, scale, offset] = ranges.row(row).map(|range| self.bytes(range, missing));
-        let (codes, scale, offset) = (codes?, scale?, offset?);
-        Some(Lvq {
-            mean: Vec::new(),
-            codes: format::i8_of(&codes)?,
-            scales: format::f32_of(&scale)?,
-            offsets: format::f32_of(&offset)?,
-        })
-    }
-
-    /// A photo of some that were read together: objects with commas between them.
-    fn record(&self, mut json: Vec<u8>, at: usize) -> Result<Photo> {
-        while json.last().is_some_and(|byte| *byte != b'}') {
-            json.pop();
-        }
-        json.insert(0, b'[');
-        json.push(b']');
-        let photos: Option<Vec<Photo>> = serde_json::from_slice(&json).ok();
-        let photo = photos.and_then(|photos| photos.into_iter().nth(at));
-        photo.ok_or_else(|| self.damaged("a photo's record"))
-    }
-}
-
-/// A ranges file, if it is the one that the manifest means and fits its segment.
-fn ranges_of(
-    name: &str,
-    bytes: &[u8],
-    beside: Beside,
-    stored: &Stored,
-    model: &ModelRef,
-) -> Result<Ranges> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
-    if Beside::of(bytes) != beside {
-        return Err(damaged("another length or checksum than the manifest says"));
-    }
-    let ranges = format::read_ranges(name, bytes)?;
-    let meta = &ranges.meta;
-    if meta.model_digest != model.digest || meta.dim != model.dim {
-        return Err(damaged("made for another model than the manifest says"));
-    }
-    let blocks = stored.bytes.div_ceil(BLOCK_BYTES as u64);
-    if meta.rows != stored.photos || ranges.blocks() != blocks {
-        return Err(damaged("made for another segment than the manifest says"));
-    }
-    Ok(ranges)
 }

@@ -1,0 +1,196 @@
+//! Some of a segment: the blocks of it that are here, and what can be read of them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::format::{self, BLOCK_BYTES, Ranges};
+use crate::index::{Bitset, Lvq};
+use crate::library::segment::{Beside, Segment, Stored};
+use crate::library::{ModelRef, Photo};
+
+/// Bytes of a segment that are needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The segment's name.
+    pub segment: String,
+    /// The first byte; a multiple of 4096.
+    pub start: u64,
+    /// The byte after the last one; a multiple of 4096, or the segment's length.
+    pub end: u64,
+}
+
+/// An answer, or what is missing for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read<T> {
+    /// The answer.
+    Ready(T),
+    /// Put the question again when all of these are given.
+    Needs(Vec<Span>),
+}
+
+#[derive(Debug)]
+pub(super) struct Part {
+    pub stored: Stored,
+    pub deleted: Bitset,
+    pub form: Form,
+    /// What was given, by number.
+    blocks: HashMap<u64, Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Form {
+    Whole(Box<Segment>),
+    Ranged(Box<Ranges>),
+}
+
+/// Collects what is missing.
+#[derive(Default)]
+pub(super) struct Missing(Vec<Span>);
+
+impl Missing {
+    /// `value` if nothing is.
+    pub fn unless<T>(mut self, value: T) -> Read<T> {
+        if self.0.is_empty() {
+            return Read::Ready(value);
+        }
+        self.0.sort();
+        self.0.dedup();
+        Read::Needs(self.0)
+    }
+}
+
+impl Part {
+    /// Opens what `stored` names; `read` gives the file beside it, or the segment where there is none.
+    pub fn open(
+        stored: Stored,
+        deleted: Bitset,
+        model: &ModelRef,
+        mut read: impl FnMut(&str) -> Result<Vec<u8>>,
+    ) -> Result<Self> {
+        let form = match stored.ranges {
+            Some(beside) => {
+                let name = stored.ranges_name();
+                let ranges = ranges_of(&name, &read(&name)?, beside, &stored, model)?;
+                Form::Ranged(Box::new(ranges))
+            }
+            None => {
+                let bytes = read(&stored.name)?;
+                let segment = Segment::from_bytes(&bytes, &stored, deleted.clone(), model)?;
+                Form::Whole(Box::new(segment))
+            }
+        };
+        Ok(Self {
+            stored,
+            deleted,
+            form,
+            blocks: HashMap::new(),
+        })
+    }
+
+    /// Takes blocks of the segment, from the byte `start` on.
+    pub fn give(&mut self, start: u64, bytes: &[u8]) -> Result<()> {
+        let Form::Ranged(ranges) = &self.form else {
+            return Err(self.damaged("a range of a segment that is here as a whole"));
+        };
+        if !start.is_multiple_of(BLOCK_BYTES as u64) {
+            return Err(self.damaged("a range that begins within a block"));
+        }
+        for (block, bytes) in (start / BLOCK_BYTES as u64..).zip(bytes.chunks(BLOCK_BYTES)) {
+            if !ranges.is_block(block, bytes) {
+                return Err(self.damaged("a block's checksum, or it was changed on its host"));
+            }
+            self.blocks.insert(block, bytes.to_vec());
+        }
+        Ok(())
+    }
+
+    /// Bytes of the blocks that are here.
+    pub fn kept(&self) -> usize {
+        self.blocks.len() * BLOCK_BYTES
+    }
+
+    /// Lets go of all blocks.
+    pub fn forget(&mut self) {
+        self.blocks.clear();
+    }
+
+    pub fn damaged(&self, reason: &'static str) -> Error {
+        Error::Damaged {
+            what: self.stored.name.clone(),
+            reason,
+        }
+    }
+
+    /// Some bytes of the segment, where all of their blocks are here; else the span is missing.
+    pub fn bytes(&self, range: Range<u64>, missing: &mut Missing) -> Option<Vec<u8>> {
+        let block_bytes = BLOCK_BYTES as u64;
+        let blocks = range.start / block_bytes..range.end.div_ceil(block_bytes);
+        let start = blocks.start * block_bytes;
+        let mut read = Vec::with_capacity((range.end - start) as usize);
+        for block in blocks.clone() {
+            let Some(bytes) = self.blocks.get(&block) else {
+                missing.0.push(Span {
+                    segment: self.stored.name.clone(),
+                    start,
+                    end: (blocks.end * block_bytes).min(self.stored.bytes),
+                });
+                return None;
+            };
+            read.extend_from_slice(bytes);
+        }
+        read.truncate((range.end - start) as usize);
+        Some(read.split_off((range.start - start) as usize))
+    }
+
+    /// One row's code, scale and offset.
+    pub fn row(&self, ranges: &Ranges, row: usize, missing: &mut Missing) -> Option<Lvq> {
+        let [codes, scale, offset] = ranges.row(row).map(|range| self.bytes(range, missing));
+        let (codes, scale, offset) = (codes?, scale?, offset?);
+        Some(Lvq {
+            mean: Vec::new(),
+            codes: format::i8_of(&codes)?,
+            scales: format::f32_of(&scale)?,
+            offsets: format::f32_of(&offset)?,
+        })
+    }
+
+    /// A photo of some that were read together: objects with commas between them.
+    pub fn record(&self, mut json: Vec<u8>, at: usize) -> Result<Photo> {
+        while json.last().is_some_and(|byte| *byte != b'}') {
+            json.pop();
+        }
+        json.insert(0, b'[');
+        json.push(b']');
+        let photos: Option<Vec<Photo>> = serde_json::from_slice(&json).ok();
+        let photo = photos.and_then(|photos| photos.into_iter().nth(at));
+        photo.ok_or_else(|| self.damaged("a photo's record"))
+    }
+}
+
+/// A ranges file, if it is the one that the manifest means and fits its segment.
+fn ranges_of(
+    name: &str,
+    bytes: &[u8],
+    beside: Beside,
+    stored: &Stored,
+    model: &ModelRef,
+) -> Result<Ranges> {
+    let damaged = |reason| Error::Damaged {
+        what: name.to_owned(),
+        reason,
+    };
+    if Beside::of(bytes) != beside {
+        return Err(damaged("another length or checksum than the manifest says"));
+    }
+    let ranges = format::read_ranges(name, bytes)?;
+    let meta = &ranges.meta;
+    if meta.model_digest != model.digest || meta.dim != model.dim {
+        return Err(damaged("made for another model than the manifest says"));
+    }
+    let blocks = stored.bytes.div_ceil(BLOCK_BYTES as u64);
+    if meta.rows != stored.photos || ranges.blocks() != blocks {
+        return Err(damaged("made for another segment than the manifest says"));
+    }
+    Ok(ranges)
+}
