@@ -63,6 +63,8 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::shard::args::ShardCommand,
     },
+    /// Work out on paper what a large collection takes: bytes, hours, shards, machines
+    Plan(crate::plan::args::PlanArgs),
     /// Let browsers read a library in parts: writes a small file beside each compact segment
     Ranges(LibraryArgs),
     /// Print the completions of a shell

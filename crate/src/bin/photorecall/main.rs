@@ -27,6 +27,7 @@ mod model;
 mod models;
 mod photo;
 mod place;
+mod plan;
 mod progress;
 mod scan;
 mod search;
@@ -85,6 +86,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         } => milvus::export(&args),
         #[cfg(feature = "cluster")]
         Command::Shard { command } => shard::run(&command),
+        Command::Plan(args) => plan::plan(&args),
         Command::Ranges(args) => info::ranges(&args),
         Command::Completions { shell } => {
             clap_complete::generate(
