@@ -11,7 +11,7 @@ use photorecall::library::normalise;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::sizes::LINK_BYTES;
-use crate::{index, scan};
+use crate::{photo, scan};
 
 /// Vectors of the indexes that are built.
 const ROWS: [usize; 2] = [2048, 8192];
@@ -81,10 +81,7 @@ pub fn embedding(model: &Model, sample: Option<&Path>) -> anyhow::Result<f64> {
         Some(folder) => read(folder)?,
         None => vec![drawn()?; DRAWN * rayon::current_num_threads()],
     };
-    let one = |bytes: &Vec<u8>| -> anyhow::Result<Vec<f32>> {
-        let decoded = image::decode(bytes, &Limits::default())?;
-        index::embed(model, decoded, false)
-    };
+    let one = |bytes: &Vec<u8>| photo::embed_file(model, bytes, false);
     // What is made at the first photo is not counted.
     one(&photos[0])?;
     let started = Instant::now();
