@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use photorecall::format::{Container, Kind, Writer};
 use photorecall::index::Recall;
 use photorecall::library::{Library, ModelRef, Photo, Query, normalise};
 use photorecall::store::files::FileStore;
@@ -343,6 +344,69 @@ fn every_corruption_of_every_file_is_found() {
 #[test]
 fn every_corruption_of_a_compact_index_is_found() {
     corruption(1000, 2500, true);
+}
+
+/// What version 2 wrote (`tests/data/library-2`) is read; the next change of it is written as this version
+/// does. Version 1 is the same but for its number.
+#[test]
+fn libraries_of_older_versions_are_read() {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/library-2");
+    let segment = "00000002-0000.segment";
+    for version in [1, 2] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut segment_bytes = std::fs::read(old.join(segment)).expect("readable");
+        let mut manifest = std::fs::read(old.join("library.manifest")).expect("readable");
+        if version == 1 {
+            let before = crc32fast::hash(&segment_bytes);
+            renumber(&mut segment_bytes, 1);
+            let after = crc32fast::hash(&segment_bytes);
+            manifest = with_checksum(&manifest, before, after);
+        }
+        std::fs::write(folder.path().join(segment), &segment_bytes).expect("writable");
+        std::fs::write(folder.path().join("library.manifest"), manifest).expect("writable");
+        let store = FileStore::open(folder.path()).expect("free");
+        let opened = store.load().expect("whole").expect("a library");
+        assert!(opened.damaged.is_empty(), "{:?}", opened.damaged);
+        let mut library = opened.library;
+        let photo = library.get("exif.jpg").expect("there").clone();
+        assert_eq!(library.stats().photos, 2);
+        assert_eq!(photo.taken.as_deref(), Some("2019-07-04T12:30:00"));
+        assert_eq!(photo.camera.as_deref(), Some("Maker Model 1"));
+        assert_eq!((photo.width, photo.height, photo.bytes), (8, 12, 925));
+        assert!(photo.favourite && photo.phash.is_some() && photo.gps.is_some());
+        assert_eq!(photo.albums, ["Rome"]);
+        assert!(photo.digest.starts_with("3447e8646c2cc59c"));
+        let vector = library.embedding("exif.jpg").expect("there");
+        library.compact();
+        let commit = library.commit().expect("changes");
+        assert_eq!(commit.put[0].1[8], 3, "the version that is written");
+        store.store(&commit).expect("kept");
+        let again = store.load().expect("whole").expect("a library").library;
+        assert_eq!(again.get("exif.jpg"), Some(&photo));
+        assert_eq!(again.embedding("exif.jpg"), Some(vector));
+        assert_eq!(again.stats().photos, 2);
+    }
+}
+
+/// Gives a file another version's number.
+fn renumber(file: &mut [u8], version: u8) {
+    file[8] = version;
+    let crc = crc32fast::hash(&file[..60]);
+    file[60..64].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// A manifest of version 1 whose segment has another checksum.
+fn with_checksum(manifest: &[u8], before: u32, after: u32) -> Vec<u8> {
+    let container = Container::open("the manifest", Kind::Manifest, manifest).expect("whole");
+    let section = |name| container.section(name).expect("there").to_vec();
+    let listing = String::from_utf8(section("library")).expect("JSON");
+    let listing = listing.replace(&before.to_string(), &after.to_string());
+    let mut bytes = Writer::new(Kind::Manifest)
+        .section("library", listing.into_bytes())
+        .section("deleted", section("deleted"))
+        .finish();
+    renumber(&mut bytes, 1);
+    bytes
 }
 
 /// A store whose folder is gone, as a drive that is pulled out: nothing is lost when it is back.

@@ -1,6 +1,6 @@
 //! Replays what fuzzing has found, and changes it at random for a while.
 //!
-//! `PHOTORECALL_FUZZ_SECONDS=600 cargo test --release --test fuzz` changes it for so long, each reader.
+//! `cargo xtask fuzz --minutes 60` changes it for so long in all, in CPU time.
 //! A file that made a reader panic is kept in `tests/fuzz/corpus/READER/`, so that it is read here for
 //! ever. `tests/fuzz/Cargo.toml` says how the same readers are run under libFuzzer.
 
@@ -10,8 +10,10 @@ mod targets;
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ProcessTime;
+use photorecall::format::{self, Container, Kind};
 use random::Random;
 use targets::{TARGETS, Target};
 
@@ -36,6 +38,12 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
         match reader {
             "segment" => seeds.push(segment.clone()),
             "manifest" => seeds.push(manifest.clone()),
+            "ranges" => {
+                seeds.extend(format::write_ranges("a sample", segment).expect("whole"));
+                let container = Container::open("a sample", Kind::Segment, segment);
+                let records = container.and_then(|all| all.section("records"));
+                seeds.push(records.expect("there").to_vec());
+            }
             _ => {}
         }
     }
@@ -101,7 +109,7 @@ fn fuzz(name: &str, target: Target, seconds: u64) -> usize {
     for (at, seed) in seeds.iter().enumerate() {
         check(name, target, seed, at);
     }
-    let (start, mut random, mut runs) = (Instant::now(), Random(17 + seconds), 0);
+    let (start, mut random, mut runs) = (ProcessTime::now(), Random(17 + seconds), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
         let input = changed(&seeds, &mut random);
         check(name, target, &input, runs);
@@ -124,11 +132,13 @@ fn check(name: &str, target: Target, input: &[u8], at: usize) {
 
 #[test]
 fn no_reader_panics_whatever_it_reads() {
-    let seconds = std::env::var("PHOTORECALL_FUZZ_SECONDS");
-    let seconds = seconds.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    let seconds = std::env::var("PHOTORECALL_FUZZ_SECONDS").map_or(SECONDS, |text| {
+        let all: u64 = text.parse().expect("a number of seconds");
+        all.div_ceil(TARGETS.len() as u64)
+    });
     for &(name, target) in TARGETS {
         println!(
-            "{name}: {} inputs in {seconds} s",
+            "{name}: {} inputs in {seconds} s of CPU time",
             fuzz(name, target, seconds)
         );
     }

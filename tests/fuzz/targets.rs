@@ -4,11 +4,12 @@
 use std::sync::LazyLock;
 
 use photorecall::encoder::{Manifest, Tokenizer, TokenizerEntry};
-use photorecall::format::{Container, Kind, Writer};
+use photorecall::format::{self, Container, Kind, Records, Writer};
 use photorecall::image;
+use photorecall::index::Recall;
 use photorecall::library::ask::{Ask, Day, suggest};
 use photorecall::library::{Cursor, LabelChange, Library, ModelRef, Photo, Query, Word, normalise};
-use photorecall::{Error, Result};
+use photorecall::{Error, Kernels, Result};
 
 /// A reader under test: it may refuse, it must not panic.
 pub type Target = fn(&[u8]);
@@ -17,6 +18,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("segment", segment),
     ("manifest", manifest),
+    ("ranges", ranges),
     ("metadata", metadata),
     ("model_manifest", model_manifest),
     ("tokenizer", tokenizer),
@@ -97,6 +99,33 @@ pub fn segment(data: &[u8]) {
             && opened.damaged.is_empty()
         {
             exercise(opened.library);
+        }
+    }
+}
+
+/// What lies beside a segment for reading parts of it, what shards share, and photos' records.
+pub fn ranges(data: &[u8]) {
+    let mut bytes = data.to_vec();
+    repair(&mut bytes);
+    let _ = format::read_codebook("a codebook", &bytes);
+    if let Ok(ranges) = format::read_ranges("ranges", &bytes) {
+        let query = [1.0; DIM];
+        let kernels = Kernels::best();
+        if ranges.meta.dim == DIM {
+            let (probes, _) = ranges.coarse.probes(&query, Recall::High, kernels);
+            for probe in probes {
+                let _ = ranges.scan(&probe.rows);
+            }
+        }
+        for row in [0, ranges.meta.rows.saturating_sub(1)] {
+            if row < ranges.meta.rows {
+                let _ = (ranges.row(row), ranges.photo(row));
+            }
+        }
+    }
+    if let Some(records) = Records::from_bytes(data.to_vec()) {
+        for row in 0..records.len() {
+            assert_eq!(records.get(row).path, records.path(row));
         }
     }
 }

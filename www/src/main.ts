@@ -1,5 +1,5 @@
 /** Starts the page. */
-import { type Library, PhotorecallError } from 'photorecall';
+import { type Follow, type Library, PhotorecallError } from 'photorecall';
 import { App } from './app.js';
 import { button, find, h, toast } from './dom.js';
 import { language, number, t } from './i18n.js';
@@ -25,12 +25,12 @@ function showWelcome(inbox: Inbox): Waiting {
   return waiting;
 }
 
-async function open({ open, fresh }: Found, waiting: Waiting): Promise<Library | undefined> {
+async function open({ open, fresh }: Found, waiting: Waiting, follow: Follow): Promise<Library | undefined> {
   // A fast start shows no note at all.
   let percent = 0;
   const later = setInterval(() => (!fresh || waiting.length > 0) && note(t('loading', { percent })), 400);
   try {
-    return await open(({ done, total }) => (percent = Math.round((100 * done) / (total || 1))));
+    return await open(({ done, total }) => (percent = Math.round((100 * done) / (total || 1))), follow);
   } catch (thrown) {
     const { code, message } = PhotorecallError.from(thrown);
     const text = code === 'locked' ? t('locked') : t('failed', { reason: message });
@@ -50,12 +50,19 @@ async function start(): Promise<void> {
   const waiting = found.fresh ? showWelcome(inbox) : [];
   // The first screen is painted before megabytes are asked for.
   if (found.fresh) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-  const library = await open(found, waiting);
+  let app: App | undefined;
+  const library = await open(found, waiting, (event) => {
+    if (event === 'changed') void app?.show();
+    // Another library, or this one to write.
+    else location.reload();
+  });
   if (library) {
     const { readOnly, damaged } = await library.info();
-    const app = new App(library, readOnly, inbox);
-    waiting.forEach((chosen) => app.add(...chosen));
+    app = new App(library, readOnly, inbox);
+    const { add } = app;
+    waiting.forEach((chosen) => add(...chosen));
     await app.show();
+    if (readOnly && found.own) toast(t('following'), undefined, 30_000);
     if (damaged.length > 0) toast(t('damaged', { count: number(damaged.length) }), undefined, 30_000);
   }
   // After the library, so that the first visit's downloads do not compete.

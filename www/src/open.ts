@@ -1,5 +1,5 @@
 /** Opening the library: this browser's own, or one that the server or the address names. */
-import { Library, type LoadProgress, PhotorecallError } from 'photorecall';
+import { type Follow, Library, type LoadProgress, PhotorecallError } from 'photorecall';
 import { openingWith } from './catalogue.js';
 import { current, SHIPPED_URL, wasFilled } from './state.js';
 
@@ -15,7 +15,10 @@ interface Served {
 export interface Found {
   /** This browser's own, which had no photos yet. */
   fresh: boolean;
-  open(onLoad: (progress: LoadProgress) => void): Promise<Library>;
+  /** This browser's own. */
+  own: boolean;
+  /** Its `follow` is told of another tab that writes to it. */
+  open(onLoad: (progress: LoadProgress) => void, follow: Follow): Promise<Library>;
 }
 
 /** Finds out what is to be opened here. */
@@ -23,7 +26,7 @@ export async function findLibrary(): Promise<Found> {
   const named = new URLSearchParams(location.search).get('library');
   const about = new URL(named ? `${named.replace(/\/?$/, '/')}../library.json` : 'library.json', document.baseURI);
   const served = await readServed(about);
-  if (!named && !served.library) return { fresh: !wasFilled(), open: openOwn };
+  if (!named && !served.library) return { fresh: !wasFilled(), own: true, open: openOwn };
   const at = (part: string | undefined): URL | undefined => (part === undefined ? undefined : new URL(part, about));
   const [photosUrl, thumbnailsUrl] = [at(served.photos), at(served.thumbs)];
   const open = (onLoad: (progress: LoadProgress) => void): Promise<Library> =>
@@ -33,13 +36,13 @@ export async function findLibrary(): Promise<Found> {
       ...(photosUrl && { photosUrl }),
       ...(thumbnailsUrl && { thumbnailsUrl }),
     });
-  return { fresh: false, open };
+  return { fresh: false, own: false, open };
 }
 
 /** The library of this browser, with the model that it was made with. */
-async function openOwn(onLoad: (progress: LoadProgress) => void): Promise<Library> {
+async function openOwn(onLoad: (progress: LoadProgress) => void, follow: Follow): Promise<Library> {
   const { library, model } = current();
-  const options = { name: library, onLoad, ...(await openingWith(model)) };
+  const options = { name: library, onLoad, follow, ...(await openingWith(model)) };
   try {
     return await Library.open(options);
   } catch (thrown) {

@@ -1,26 +1,35 @@
 /** The worker's index: a library in IndexedDB, or one opened from bytes. */
 import { encoderHandlers } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
+import { channelOf, type Told } from './following.js';
 import { wasm } from './glue.js';
 import type {
   Cluster,
   Damage,
   DateSuggestion,
   Duplicates,
+  Facets,
   FoundPage,
   Index,
   IndexQuery,
   LabelChange,
+  Listed,
   ModelRef,
   Month,
   ParsedQuery,
   Photo,
   Stats,
 } from './photorecall.js';
-import { facetsOf, timeOf } from './facets.js';
-import type { Facets, Listed } from './types.js';
 
 let index: Index | undefined;
+
+/** Other tabs that have the library open. */
+let others: BroadcastChannel | undefined;
+
+/** Tells them what was done. */
+function tell(told: Told): void {
+  others?.postMessage(told);
+}
 
 /** Commits follow one another: each must know what the one before has made last. */
 let commits: Promise<unknown> = Promise.resolve();
@@ -38,8 +47,10 @@ let nextStash = Math.floor(Math.random() * 2 ** 40);
 /** Why the model's vectors do not go with the library's. */
 let foreign: PhotorecallError | undefined;
 
-/** The newest first; made again after a change. */
-let newest: Photo[] | undefined;
+/** More photos than any library has: what wasm takes for a number of them. */
+const MAX_COUNT = 2 ** 32 - 1;
+
+/** Made again after a change. */
 let facets: Facets | undefined;
 
 function opened(): Index {
@@ -47,28 +58,23 @@ function opened(): Index {
   return index;
 }
 
-function byTime(): Photo[] {
-  newest ??= opened()
-    .photos()
-    .map((photo) => ({ photo, time: timeOf(photo) }))
-    .sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : a.photo.path < b.photo.path ? -1 : 1))
-    .map(({ photo }) => photo);
-  return newest;
-}
-
 /** Runs a change of the library. */
 function change<T>(act: (index: Index) => T): T {
-  newest = facets = undefined;
+  facets = undefined;
   return act(opened());
 }
 
 /** The index has the vectors of usual words, or will never have them. */
 let learning: Promise<void> = Promise.resolve();
+/** The vectors of usual words, once they are known. */
+let usual: Float32Array | undefined;
 /** Opening and the first search come before the usual words, in milliseconds. */
 const LEARN_AFTER_MS = 500;
 
 /** Gives the index the vectors of usual words, one at a time, so that calls come between them. */
 async function learn(index: Index): Promise<void> {
+  // A library that is read again has the same model.
+  if (usual) return index.setVocabulary(usual);
   const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   await pause(LEARN_AFTER_MS);
   const vectors: number[] = [];
@@ -77,7 +83,8 @@ async function learn(index: Index): Promise<void> {
     vectors.push(...encoderHandlers.embedText(text));
     await pause(0);
   }
-  if (index === current()) index.setVocabulary(Float32Array.from(vectors));
+  usual = Float32Array.from(vectors);
+  if (index === current()) index.setVocabulary(usual);
 }
 
 function current(): Index | undefined {
@@ -86,7 +93,7 @@ function current(): Index | undefined {
 
 function use(opened: Index): void {
   index = opened;
-  newest = facets = undefined;
+  facets = undefined;
   // A model without words has no usual ones, and another model's library none of this one's.
   learning = foreign ? Promise.resolve() : learn(opened).catch(() => undefined);
 }
@@ -101,6 +108,8 @@ export const indexHandlers = {
     } catch (thrown) {
       foreign = PhotorecallError.from(thrown);
     }
+    index?.close();
+    others ??= new BroadcastChannel(channelOf(name));
     use(opened);
   },
 
@@ -172,7 +181,7 @@ export const indexHandlers = {
 
   commit(): Promise<boolean> {
     const commit = commits.then(() => opened().commit());
-    commits = commit.catch(() => undefined);
+    commits = commit.then((changed) => changed && tell('committed'), () => undefined);
     return commit;
   },
 
@@ -208,22 +217,20 @@ export const indexHandlers = {
   },
 
   list(k: number, offset: number): Listed {
-    const all = byTime();
-    return { photos: all.slice(offset, offset + k), total: all.length };
+    return opened().list(Math.min(k, MAX_COUNT), offset);
   },
 
   shapes(): Float32Array {
-    return Float32Array.from(byTime(), ({ width, height }) => width / height);
+    return opened().shapes();
   },
 
   facets(): Facets {
-    facets ??= facetsOf(byTime());
+    facets ??= opened().facets();
     return facets;
   },
 
   pathsBelow(folder: string): string[] {
-    const prefix = folder === '' ? '' : `${folder}/`;
-    return byTime().flatMap(({ path }) => (path.startsWith(prefix) ? [path] : []));
+    return opened().pathsBelow(folder);
   },
 
   photo(path: string): Photo | undefined {
@@ -288,7 +295,7 @@ export const indexHandlers = {
   async importFiles(name: string, manifest: Uint8Array, segments: Map<string, Uint8Array>): Promise<ModelRef> {
     await wasm().Index.importFiles(name, manifest, segments);
     index = await wasm().Index.openStored(name);
-    newest = facets = undefined;
+    facets = undefined;
     return opened().stats().model;
   },
 
@@ -305,10 +312,13 @@ export const indexHandlers = {
     await commits;
     index?.close();
     index = undefined;
+    others?.close();
+    others = undefined;
     stashes.clear();
   },
 
   async destroy(name: string): Promise<void> {
+    tell('destroyed');
     await indexHandlers.close();
     await wasm().Index.destroy(name);
   },

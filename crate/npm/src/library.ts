@@ -1,6 +1,7 @@
 /** The library as a page sees it. All work is done in workers. */
 import { Adding, AddJob, allNamed } from './adding.js';
 import { PhotorecallError } from './errors.js';
+import { follow, lock } from './following.js';
 import { IndexClient } from './index-client.js';
 import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
 import type {
@@ -36,9 +37,6 @@ import type {
 import { type ImportOptions, type TransferOptions, exportLibrary, importLibrary, MANIFEST } from './transfer.js';
 import { type Kit, type WorkerApi, compile, poolSize, startBareWorker, startWorker } from './workers.js';
 
-/** How long another tab may take to let go of the library, as while a page is reloaded. */
-const LOCK_WAIT_MS = 3000;
-
 /** Where a library comes from, beside its index. */
 interface Place {
   name: string;
@@ -68,18 +66,25 @@ export class Library {
   /**
    * Opens the library of this name in this browser, and makes it when it is not there.
    *
-   * @throws {PhotorecallError} `locked` when another tab has it open; `model_mismatch` when another
+   * @throws {PhotorecallError} `locked` when another tab has it open, unless it is to be followed; `model_mismatch` when another
    * model filled it; `fetch` when the model or the wasm cannot be had; `indexed_db` without storage.
    */
   static async open(options: OpenOptions): Promise<Library> {
     const name = options.name ?? 'photos';
-    const unlock = await lock(name);
+    const written = await lock(name).catch((thrown: unknown) => {
+      if (!options.follow) throw thrown;
+    });
     try {
       const { index, encoder, kit } = await start(options, (worker, model) => worker.call('openIndex', name, model, options.anyModel));
-      const place = { name, readOnly: false, photos: undefined, thumbnails: undefined, unlock };
+      const reader = {
+        reopen: () => index.call('openIndex', name, encoder.model, options.anyModel),
+        close: () => index.call('close'),
+      };
+      const unlock = written ?? follow(name, reader, options.follow ?? (() => undefined));
+      const place = { name, readOnly: !written, photos: undefined, thumbnails: undefined, unlock };
       return new Library(index, encoder, kit, poolSize(options.workers), place);
     } catch (thrown) {
-      unlock();
+      written?.();
       throw thrown;
     }
   }
@@ -385,7 +390,7 @@ export class Library {
 
   private requireWritable(): void {
     if (this.closed) throw new PhotorecallError('closed', 'the library is closed');
-    if (this.place.readOnly) throw new PhotorecallError('read_only', 'a library opened by its address cannot be changed');
+    if (this.place.readOnly) throw new PhotorecallError('read_only', 'a library that another tab writes to, or that was opened by its address, cannot be changed here');
   }
 
   private async embeddingOf(path: string): Promise<Float32Array> {
@@ -421,20 +426,6 @@ async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<ModelF
   if (model) return model;
   if (modelUrl === undefined) throw new PhotorecallError('bad_argument', 'a library is opened with a `model` or a `modelUrl`');
   return fetchModel(modelUrl, onLoad);
-}
-
-/** Two tabs that write to one library would lose each other's photos. */
-async function lock(name: string): Promise<() => void> {
-  // Without the Web Locks API (an insecure context) there is nothing to ask.
-  if (!navigator.locks) return () => undefined;
-  return new Promise((resolve, reject) => {
-    const held = navigator.locks.request(
-      `photorecall:${name}`,
-      { signal: AbortSignal.timeout(LOCK_WAIT_MS) },
-      () => new Promise<void>((release) => resolve(release)),
-    );
-    held.catch(() => reject(new PhotorecallError('locked', `the library ${name} is open in another tab`)));
-  });
 }
 
 function encodePath(path: string): string {

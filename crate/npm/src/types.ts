@@ -1,5 +1,5 @@
 import type { ModelFiles } from './model.js';
-import type { Damage, DateSuggestion, EncoderInfo, Found, FoundPage, Photo, Stats } from './photorecall.js';
+import type { Damage, DateSuggestion, EncoderInfo, Found, FoundPage, Stats } from './photorecall.js';
 
 export type {
   Cluster,
@@ -7,8 +7,10 @@ export type {
   DateSuggestion,
   Duplicates,
   EncoderInfo,
+  Facets,
   Found,
   LabelChange,
+  Listed,
   ModelRef,
   Month,
   ParsedQuery,
@@ -45,14 +47,25 @@ export interface OpenOptions {
   workerUrl?: string | URL;
   /** Opens a library of another model, too: to list, to export, to `reindex` another one from it. */
   anyModel?: boolean;
+  /**
+   * Where another tab has the library open, opens it to read, and tells of what that tab does; without it,
+   * `locked` is thrown.
+   */
+  follow?: Follow;
   /** How many photos are encoded at once; a choice by cores and memory if left out. */
   workers?: number;
   /** Told while the model and the wasm are fetched. */
   onLoad?: (progress: LoadProgress) => void;
 }
 
+/**
+ * What the tab that writes has done: stored something, which can be found here now; removed the library;
+ * or let go of it, so that it can be opened here to write.
+ */
+export type Follow = (event: 'changed' | 'gone' | 'free') => void;
+
 /** How a library that was built elsewhere is opened, to search only. */
-export interface OpenUrlOptions extends Omit<OpenOptions, 'name'> {
+export interface OpenUrlOptions extends Omit<OpenOptions, 'name' | 'follow'> {
   /** Folder of the photos; without it, `original` finds none. */
   photosUrl?: string | URL;
   /** Folder of small pictures by the photos' paths. */
@@ -173,24 +186,6 @@ export interface Info extends Stats {
   readOnly: boolean;
   /** Another model's than the one it was opened with: it can be listed and copied only. */
   foreign: boolean;
-}
-
-/** What a library can be filtered by: words with how many photos have them, the most frequent first. */
-export interface Facets {
-  favourites: number;
-  /** Photos that tell where they were taken. */
-  places: number;
-  /** The latest first. */
-  years: [string, number][];
-  albums: [string, number][];
-  tags: [string, number][];
-  cameras: [string, number][];
-}
-
-/** A page of photos. */
-export interface Listed {
-  photos: Photo[];
-  total: number;
 }
 
 /** A page of what was found. */

@@ -11,6 +11,7 @@ mod codebook;
 mod compact;
 mod ranges;
 mod read;
+mod records;
 mod section;
 mod segment;
 mod write;
@@ -18,17 +19,20 @@ mod write;
 pub use codebook::{CodebookMeta, read_codebook, write_codebook};
 pub use ranges::{BLOCK_BYTES, Ranges, read_ranges, write_ranges};
 pub use read::Container;
+pub use records::{Digest, Record, Records};
 pub use section::{
     bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
     u32_of, u64_of,
 };
-pub use segment::{Form, SegmentMeta, read_photos_section, read_segment, write_segment};
+pub use segment::{
+    Form, Listed, Recorded, Segment, SegmentMeta, read_segment, salvage_photos, write_segment,
+};
 pub use write::Writer;
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PHOTOREC";
 /// The newest version that is read, and the one that is written.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const HEADER_LEN: usize = 64;
 const ENTRY_LEN: usize = 40;
 const ALIGNMENT: usize = 64;

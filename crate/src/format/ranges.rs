@@ -12,7 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::codebook::{read_coarse, write_coarse};
-use super::segment::{Form, SegmentMeta};
+use super::segment::{Form, Listed, Segment, SegmentMeta};
 use super::{Container, Kind, Writer, bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
 use crate::error::{Error, Result};
 use crate::index::{Coarse, Lists, Vectors};
@@ -57,24 +57,33 @@ struct Account {
 /// # Errors
 /// As [`read_segment`].
 pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
-    let (meta, photos, vectors) = read_segment(name, segment)?;
+    let Segment {
+        meta,
+        photos,
+        vectors,
+        ..
+    } = read_segment(name, segment)?;
     let Vectors::Compact(index) = vectors else {
         return Ok(None);
     };
     let container = Container::open(name, Kind::Segment, segment)?;
     let place = |section| container.place(section, segment);
     let account = Account {
-        segment: meta,
         bytes: segment.len() as u64,
         places: Places {
             scan: place("scan")?,
             codes: place("codes")?,
             scales: place("scales")?,
             offsets: place("offsets")?,
-            photos: place("photos")?,
+            photos: place(meta.photos.section())?,
         },
+        segment: meta,
     };
-    let starts = photo_starts(photos).ok_or(Error::Damaged {
+    let starts = match photos {
+        Listed::Records(records) => Some(records.starts(PHOTO_STEP)),
+        Listed::Json(json) => photo_starts(json),
+    };
+    let starts = starts.ok_or(Error::Damaged {
         what: name.to_owned(),
         reason: "its list of photos",
     })?;

@@ -1,5 +1,7 @@
 //! Bytes → sections, trusting none of them.
 
+use crc32fast::Hasher;
+
 use super::{ALIGNMENT, ENTRY_LEN, HEADER_LEN, Kind, MAGIC, VERSION};
 use crate::error::{Error, Result};
 
@@ -8,6 +10,7 @@ use crate::error::{Error, Result};
 pub struct Container<'a> {
     what: &'a str,
     sections: Vec<(&'a [u8], &'a [u8])>,
+    crc32: u32,
 }
 
 /// One row of the section table, unchecked.
@@ -35,6 +38,8 @@ impl<'a> Container<'a> {
         let entries = Self::table(what, kind, bytes)?;
         let mut sections = Vec::with_capacity(entries.len());
         let mut end = HEADER_LEN + ENTRY_LEN * entries.len();
+        let mut crc32 = Hasher::new();
+        crc32.update(&bytes[..end]);
         for entry in &entries {
             let (section, gap) =
                 place(entry, end, bytes).ok_or(damaged(what, "a section's place"))?;
@@ -44,13 +49,19 @@ impl<'a> Container<'a> {
             if gap.iter().any(|byte| *byte != 0) {
                 return Err(damaged(what, "the gap between sections"));
             }
+            crc32.update(gap);
+            crc32.combine(&Hasher::new_with_initial_len(entry.crc32, entry.len));
             end = entry.offset as usize + section.len();
             sections.push((entry.name, section));
         }
         if end != bytes.len() {
             return Err(damaged(what, "bytes after the last section"));
         }
-        Ok(Self { what, sections })
+        Ok(Self {
+            what,
+            sections,
+            crc32: crc32.finalize(),
+        })
     }
 
     /// One section of a container that may be damaged elsewhere: its own checksum must hold.
@@ -97,6 +108,11 @@ impl<'a> Container<'a> {
             .chunks_exact(ENTRY_LEN)
             .map(|row| entry(row).ok_or(damaged(what, "a section's entry")))
             .collect()
+    }
+
+    /// CRC-32 of all bytes, put together of the sections' own: no byte is gone over twice.
+    pub fn crc32(&self) -> u32 {
+        self.crc32
     }
 
     /// The bytes of a section.
@@ -177,6 +193,7 @@ mod tests {
     fn reads_what_was_written() {
         let bytes = sample();
         let read = Container::open("sample", Kind::Segment, &bytes).expect("intact");
+        assert_eq!(read.crc32(), crc32fast::hash(&bytes));
         assert_eq!(read.section("one").expect("there"), [7; 100]);
         assert!(read.section("two").expect("there").is_empty());
         assert_eq!(
@@ -214,11 +231,11 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_in_clear_words() {
         let mut bytes = sample();
-        bytes[8] = 3;
+        bytes[8] = VERSION as u8 + 1;
         let crc = crc32fast::hash(&bytes[..HEADER_LEN - 4]);
         bytes[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
         let error = Container::open("sample", Kind::Segment, &bytes).expect_err("too new");
         assert_eq!(error.code(), "newer_version");
-        assert!(error.to_string().contains("version 3"), "{error}");
+        assert!(error.to_string().contains("version 4"), "{error}");
     }
 }

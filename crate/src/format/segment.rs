@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, Kind, Writer, compact};
+use super::{Container, Kind, Records, Writer, compact};
 use super::{bytes_of_f16, bytes_of_f32, bytes_of_i8, f16_of, f32_of, i8_of};
 use crate::error::{Error, Result};
 use crate::index::{Rows, TwoTier, Vectors};
@@ -19,6 +19,65 @@ pub struct SegmentMeta {
     /// How the vectors are kept.
     #[serde(default)]
     pub form: Form,
+    /// How its photos are kept.
+    #[serde(default)]
+    pub photos: Recorded,
+}
+
+impl SegmentMeta {
+    /// Of so many rows for a model's vectors.
+    pub fn new(model_digest: &str, dim: usize, rows: usize) -> Self {
+        Self {
+            model_digest: model_digest.to_owned(),
+            dim,
+            rows,
+            form: Form::Flat,
+            photos: Recorded::Records,
+        }
+    }
+}
+
+/// How a segment's photos are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// As a JSON array; the only way before version 3.
+    #[default]
+    Json,
+    /// As [`Records`].
+    Records,
+}
+
+impl Recorded {
+    /// The section that has them.
+    pub(super) fn section(self) -> &'static str {
+        match self {
+            Self::Json => "photos",
+            Self::Records => "records",
+        }
+    }
+}
+
+/// The photos of a segment, in the order of the rows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Listed<'a> {
+    /// A JSON array, not yet read.
+    Json(&'a [u8]),
+    /// Records.
+    Records(Records),
+}
+
+/// A segment that was read; every byte is checked.
+#[derive(Debug)]
+pub struct Segment<'a> {
+    /// Its account of itself.
+    pub meta: SegmentMeta,
+    /// Its photos.
+    pub photos: Listed<'a>,
+    /// Their vectors.
+    pub vectors: Vectors,
+    /// CRC-32 of all its bytes.
+    pub crc32: u32,
 }
 
 /// How a segment's vectors are kept.
@@ -32,14 +91,15 @@ pub enum Form {
     Compact,
 }
 
-/// A segment's bytes; `photos` is the JSON of its photos, in the order of the rows.
-pub fn write_segment(meta: &SegmentMeta, photos: Vec<u8>, vectors: &Vectors) -> Vec<u8> {
+/// A segment's bytes; `photos` are in the order of the rows.
+pub fn write_segment(meta: &SegmentMeta, photos: &Records, vectors: &Vectors) -> Vec<u8> {
     let form = match vectors {
         Vectors::Flat(_) => Form::Flat,
         Vectors::Compact(_) => Form::Compact,
     };
     let meta = SegmentMeta {
         form,
+        photos: Recorded::Records,
         ..meta.clone()
     };
     let writer = Writer::new(Kind::Segment)
@@ -47,7 +107,7 @@ pub fn write_segment(meta: &SegmentMeta, photos: Vec<u8>, vectors: &Vectors) -> 
             "meta",
             serde_json::to_vec(&meta).expect("numbers and a string are JSON"),
         )
-        .section("photos", photos);
+        .section(meta.photos.section(), photos.as_bytes().to_vec());
     let writer = match vectors {
         Vectors::Flat(index) => write_flat(writer, index.rows()),
         Vectors::Compact(index) => compact::write(writer, index),
@@ -63,14 +123,11 @@ fn write_flat(writer: Writer, rows: &Rows) -> Writer {
         .section("halves", bytes_of_f16(&rows.halves))
 }
 
-/// A segment's own account, the JSON of its photos, and its vectors.
+/// Reads a segment; `name` is told in errors.
 ///
 /// # Errors
 /// As [`Container::open`]; also when the arrays do not fit what the segment says of itself.
-pub fn read_segment<'a>(
-    name: &'a str,
-    bytes: &'a [u8],
-) -> Result<(SegmentMeta, &'a [u8], Vectors)> {
+pub fn read_segment<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Segment<'a>> {
     let damaged = |reason| Error::Damaged {
         what: name.to_owned(),
         reason,
@@ -85,7 +142,24 @@ pub fn read_segment<'a>(
     if vectors.len() != meta.rows {
         return Err(damaged("another number of rows than it says"));
     }
-    Ok((meta, container.section("photos")?, vectors))
+    let section = container.section(meta.photos.section())?;
+    let photos = listed(meta.photos, section).ok_or(damaged("its list of photos"))?;
+    if matches!(&photos, Listed::Records(records) if records.len() != meta.rows) {
+        return Err(damaged("another number of photos than it says"));
+    }
+    Ok(Segment {
+        meta,
+        photos,
+        vectors,
+        crc32: container.crc32(),
+    })
+}
+
+fn listed(recorded: Recorded, section: &[u8]) -> Option<Listed<'_>> {
+    Some(match recorded {
+        Recorded::Json => Listed::Json(section),
+        Recorded::Records => Listed::Records(Records::from_bytes(section.to_vec())?),
+    })
 }
 
 fn read_flat(name: &str, dim: usize, container: &Container<'_>) -> Result<TwoTier> {
@@ -102,7 +176,11 @@ fn read_flat(name: &str, dim: usize, container: &Container<'_>) -> Result<TwoTie
     TwoTier::from_rows(dim, arrays).ok_or(damaged("its vectors do not fit together"))
 }
 
-/// The JSON of the photos of a segment that is damaged elsewhere, if that part is whole.
-pub fn read_photos_section<'a>(name: &'a str, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    Container::salvage(name, Kind::Segment, bytes, "photos")
+/// The photos of a segment that is damaged elsewhere, if that part is whole.
+pub fn salvage_photos<'a>(name: &'a str, bytes: &'a [u8]) -> Option<Listed<'a>> {
+    let find = |recorded: Recorded| {
+        let section = Container::salvage(name, Kind::Segment, bytes, recorded.section())?;
+        listed(recorded, section)
+    };
+    find(Recorded::Records).or_else(|| find(Recorded::Json))
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::ask::{Day, Filter};
 use super::search::time_of;
 use super::segment::Segment;
-use super::{Library, Photo, Word, normalise};
+use super::{Library, Word, normalise};
 
 /// Photos that the centres are made of.
 const SAMPLE: usize = 4096;
@@ -43,27 +43,24 @@ pub struct Cluster {
 impl Library {
     /// How many photos each month has, the newest first.
     pub fn months(&self, filter: Option<&Filter>) -> Vec<Month> {
-        let mut months: BTreeMap<(u16, u8), (usize, f64, &Photo)> = BTreeMap::new();
-        for photo in self
-            .photos()
-            .filter(|photo| filter.is_none_or(|f| f.matches(photo)))
-        {
-            let (day, time) = (Day::of_photo(photo), time_of(photo));
+        let mut months: BTreeMap<(u16, u8), (usize, f64, &str)> = BTreeMap::new();
+        let records = self.segments.iter().flat_map(Segment::records);
+        for (_, photo) in records.filter(|(_, photo)| filter.is_none_or(|f| f.holds(photo))) {
+            let (day, time) = (Day::of_record(&photo), time_of(&photo));
             let month = months
                 .entry((day.year, day.month))
-                .or_insert((0, time, photo));
+                .or_insert((0, time, photo.path));
             month.0 += 1;
             if time > month.1 {
-                (month.1, month.2) = (time, photo);
+                (month.1, month.2) = (time, photo.path);
             }
         }
-        let month =
-            |((year, month), (photos, _, newest)): ((u16, u8), (usize, f64, &Photo))| Month {
-                year,
-                month,
-                photos,
-                newest: newest.path.clone(),
-            };
+        let month = |((year, month), (photos, _, newest)): ((u16, u8), (usize, f64, &str))| Month {
+            year,
+            month,
+            photos,
+            newest: newest.to_owned(),
+        };
         months.into_iter().rev().map(month).collect()
     }
 
@@ -74,20 +71,19 @@ impl Library {
         let usual = ((photos as f64 / 2.0).sqrt() as usize).min(MAX_CLUSTERS);
         let count = count.unwrap_or(usual).clamp(1, photos.max(1));
         let rows = || {
-            let of =
-                |segment| Segment::live(segment).map(move |(row, photo)| (segment, row, photo));
+            let of = |segment| Segment::live_rows(segment).map(move |row| (segment, row));
             self.segments.iter().flat_map(of)
         };
         let sample: Vec<Vec<f32>> = rows()
             .step_by(photos.div_ceil(SAMPLE).max(1))
-            .map(|(segment, row, _)| segment.vectors.vector(row))
+            .map(|(segment, row)| segment.vectors.vector(row))
             .collect();
         let centres = centres(&sample, count);
         let mut members: Vec<Vec<(f32, &str)>> = vec![Vec::new(); centres.len()];
         // One vector at a time: those of a whole library may be more than a browser gives.
-        for (segment, row, photo) in rows() {
+        for (segment, row) in rows() {
             if let Some((nearest, cosine)) = nearest(&segment.vectors.vector(row), &centres) {
-                members[nearest].push((cosine, &photo.path));
+                members[nearest].push((cosine, segment.photos.path(row)));
             }
         }
         let words = names(&centres, &self.vocabulary);
@@ -213,7 +209,7 @@ fn names(centres: &[Vec<f32>], words: &[Word]) -> Vec<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::ModelRef;
+    use crate::library::{ModelRef, Photo};
 
     fn library(vectors: &[[f32; 3]]) -> Library {
         let mut library = Library::create(ModelRef {

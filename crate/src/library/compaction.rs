@@ -1,7 +1,9 @@
 //! Compaction: many segments into few, without the deleted rows.
 
+use super::Library;
+use super::photos::Photos;
+use super::places::Places;
 use super::segment::Segment;
-use super::{Library, Photo};
 use crate::index::Vectors;
 
 /// Rows of a segment that compaction writes, at most: what bounds its memory and its time.
@@ -45,7 +47,7 @@ impl Library {
         let rows: Vec<Row> = old
             .iter()
             .enumerate()
-            .flat_map(|(at, segment)| segment.live().map(move |(row, _)| (at, row)))
+            .flat_map(|(at, segment)| segment.live_rows().map(move |row| (at, row)))
             .collect();
         // Frozen: a vector that was decoded is then encoded as it was.
         let mean = kept
@@ -59,7 +61,7 @@ impl Library {
         self.segments = kept;
         self.pending = None;
         self.changes += 1;
-        self.find_places();
+        self.places = Places::of(&self.segments);
     }
 }
 
@@ -70,9 +72,10 @@ fn merged(old: &[Segment], rows: &[Row], dim: usize, mean: Option<&[f32]>) -> Se
         old[segment].vectors.decode_into(row, out);
     };
     let (vectors, order) = Vectors::build(rows.len(), dim, mean, &vector);
-    let photo = |at: &u32| -> Photo {
-        let (segment, row) = rows[*at as usize];
-        old[segment].photos[row].clone()
-    };
-    Segment::of(order.iter().map(photo).collect(), vectors)
+    let mut photos = Photos::default();
+    for at in order {
+        let (segment, row) = rows[at as usize];
+        photos.push_from(&old[segment].photos, row);
+    }
+    Segment::of(photos, vectors)
 }

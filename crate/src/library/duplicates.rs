@@ -63,7 +63,7 @@ impl Library {
         let similar = grouped(&photos, |groups| {
             let mut shots: Vec<(f64, usize)> = (0..photos.len())
                 .filter(|&at| photos[at].taken.is_some())
-                .map(|at| (time_of(photos[at]), at))
+                .map(|at| (time_of(&photos[at].record()), at))
                 .collect();
             shots.sort_by(|a, b| a.0.total_cmp(&b.0));
             for pair in shots.windows(2) {

@@ -14,7 +14,11 @@ mod compaction;
 mod duplicates;
 mod manifest;
 mod model;
+mod opening;
+mod overview;
 mod photo;
+mod photos;
+mod places;
 mod query;
 pub(crate) mod ranking;
 mod remote;
@@ -25,13 +29,14 @@ mod segment;
 pub(crate) mod vocabulary;
 pub(crate) mod words;
 
-use std::collections::HashMap;
-
 pub use browse::{Cluster, Month};
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use model::ModelRef;
+pub use opening::{Damage, Opened, Opening};
+pub use overview::{ByTime, Facets};
 pub use photo::{LabelChange, Photo};
+use places::Places;
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
 pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
@@ -39,7 +44,7 @@ use segment::Segment;
 pub use segment::{Beside, Stored};
 pub use vocabulary::{Word, photo_of, vocabulary};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a store has to keep, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,26 +57,6 @@ pub struct Commit {
     pub manifest: Vec<u8>,
     /// Segments that no manifest names any more.
     pub drop: Vec<String>,
-}
-
-/// A segment that could not be read; the rest of the library can.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment's name.
-    pub segment: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// The photos to be indexed again, where the segment's list of them is whole.
-    pub photos: Option<Vec<String>>,
-}
-
-/// A library that was opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// What can be searched.
-    pub library: Library,
-    /// What was set aside.
-    pub damaged: Vec<Damage>,
 }
 
 /// Figures of a library.
@@ -111,7 +96,7 @@ struct Pending {
 pub struct Library {
     model: ModelRef,
     segments: Vec<Segment>,
-    places: HashMap<String, Place>,
+    places: Places,
     set_aside: Vec<String>,
     generation: u64,
     /// Counts changes; the second one as of the last acknowledged commit.
@@ -130,7 +115,7 @@ impl Library {
         Self {
             model,
             segments: Vec::new(),
-            places: HashMap::new(),
+            places: Places::default(),
             set_aside: Vec::new(),
             generation: 0,
             changes: 0,
@@ -138,95 +123,6 @@ impl Library {
             names: Vec::new(),
             pending: None,
             vocabulary: Vec::new(),
-        }
-    }
-
-    /// The names of the segments that [`Library::open`] will read, for stores that read ahead.
-    ///
-    /// # Errors
-    /// When the manifest is damaged or too new.
-    pub fn segment_names(manifest: &[u8]) -> Result<Vec<String>> {
-        let manifest = Manifest::from_bytes(manifest)?;
-        Ok(manifest
-            .listing
-            .segments
-            .into_iter()
-            .map(|stored| stored.name)
-            .collect())
-    }
-
-    /// Every name that a store must keep: the segments and what was set aside.
-    ///
-    /// # Errors
-    /// When the manifest is damaged or too new.
-    pub fn kept_names(manifest: &[u8]) -> Result<Vec<String>> {
-        let Listing {
-            segments,
-            set_aside,
-            ..
-        } = Manifest::from_bytes(manifest)?.listing;
-        Ok(segments
-            .into_iter()
-            .map(|stored| stored.name)
-            .chain(set_aside)
-            .collect())
-    }
-
-    /// Opens a library; `read` gives a segment's bytes. Every byte is checked here, once. A segment
-    /// that cannot be read is set aside and named.
-    ///
-    /// # Errors
-    /// When the manifest itself is damaged or too new, or a segment is too new.
-    pub fn open(manifest: &[u8], mut read: impl FnMut(&str) -> Result<Vec<u8>>) -> Result<Opened> {
-        let Manifest { listing, deleted } = Manifest::from_bytes(manifest)?;
-        let mut library = Self::create(listing.model);
-        library.generation = listing.generation;
-        library.set_aside = listing.set_aside;
-        library.saved_changes = Some(0);
-        library.names = listing
-            .segments
-            .iter()
-            .map(|stored| stored.name.clone())
-            .collect();
-        let mut damaged = Vec::new();
-        for (stored, deleted) in listing.segments.iter().zip(deleted) {
-            let bytes = read(&stored.name);
-            let segment = bytes
-                .as_ref()
-                .ok()
-                .map(|bytes| Segment::from_bytes(bytes, stored, deleted, &library.model));
-            match (segment, bytes) {
-                (Some(Ok(segment)), _) => library.segments.push(segment),
-                (Some(Err(error @ Error::NewerVersion { .. })), _) => return Err(error),
-                (Some(Err(error)), Ok(bytes)) => damaged.push(Damage {
-                    segment: stored.name.clone(),
-                    reason: error.to_string(),
-                    photos: Segment::salvage_paths(&stored.name, &bytes),
-                }),
-                (_, Err(error)) => damaged.push(Damage {
-                    segment: stored.name.clone(),
-                    reason: error.to_string(),
-                    photos: None,
-                }),
-                (None, Ok(_)) => {}
-            }
-        }
-        library
-            .set_aside
-            .extend(damaged.iter().map(|part| part.segment.clone()));
-        library.changes = u64::from(!damaged.is_empty());
-        library.find_places();
-        Ok(Opened { library, damaged })
-    }
-
-    fn find_places(&mut self) {
-        self.places = HashMap::new();
-        for (at, segment) in self.segments.iter().enumerate() {
-            self.places.extend(
-                segment
-                    .live()
-                    .map(|(row, photo)| (photo.path.clone(), (at, row))),
-            );
         }
     }
 
@@ -265,16 +161,15 @@ impl Library {
             self.segments.push(Segment::new(self.model.dim));
         }
         let at = self.segments.len() - 1;
-        let growing = &mut self.segments[at];
-        self.places
-            .insert(photo.path.clone(), (at, growing.photos.len()));
-        growing.push(photo, embedding);
+        let row = self.segments[at].photos.len();
+        self.segments[at].push(photo, embedding);
+        self.places.insert((at, row), &self.segments);
         self.changes += 1;
     }
 
     /// Takes a photo out; says whether it was there.
     pub fn remove(&mut self, path: &str) -> bool {
-        let Some((segment, row)) = self.places.remove(path) else {
+        let Some((segment, row)) = self.places.remove(path, &self.segments) else {
             return false;
         };
         self.segments[segment].deleted.insert(row);
@@ -324,8 +219,8 @@ impl Library {
 
     /// The photo of a path.
     pub fn get(&self, path: &str) -> Option<&Photo> {
-        let &(segment, row) = self.places.get(path)?;
-        Some(&self.segments[segment].photos[row])
+        let (segment, row) = self.places.get(path, &self.segments)?;
+        Some(self.segments[segment].photos.get(row))
     }
 
     /// All photos.
@@ -337,7 +232,7 @@ impl Library {
 
     /// The vector of a photo, to f16.
     pub fn embedding(&self, path: &str) -> Option<Vec<f32>> {
-        let &(segment, row) = self.places.get(path)?;
+        let (segment, row) = self.places.get(path, &self.segments)?;
         Some(self.segments[segment].vectors.vector(row))
     }
 

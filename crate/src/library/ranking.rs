@@ -26,12 +26,12 @@ impl<'a> Ranked<'a> {
         Self { photo, score, rank }
     }
 
-    /// The newest first.
+    /// By its time, the newest first.
     pub fn by_time(photo: &'a Photo) -> Self {
         Self {
             photo,
             score: 1.0,
-            rank: time_of(photo),
+            rank: time_of(&photo.record()),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! nearest by vector and the photos with names: nothing that belongs on a page is missed.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::ask::Day;
@@ -19,6 +20,7 @@ use super::vocabulary::judge;
 use super::words::{self, Share, Words};
 use super::{Found, Library, Page, Photo, Place, Query};
 use crate::error::Result;
+use crate::format::Record;
 use crate::index::{Bitset, Recall, Search};
 use crate::kernels::Kernels;
 
@@ -56,7 +58,7 @@ impl Library {
         loop {
             let ranked = match &query.embedding {
                 Some(of) => self.nearest((of, query.recall), depth, &hidden, &named, deviation),
-                None => self.newest(&hidden),
+                None => self.newest(&hidden, depth),
             };
             // By cosine: a name is no reason to believe that a photo fits.
             let best = ranked
@@ -81,8 +83,8 @@ impl Library {
         }
     }
 
-    fn photo_at(&self, (segment, row): Place) -> &Photo {
-        &self.segments[segment].photos[row]
+    pub(super) fn photo_at(&self, (segment, row): Place) -> &Photo {
+        self.segments[segment].photos.get(row)
     }
 
     /// For each segment the rows that may not be found.
@@ -94,15 +96,15 @@ impl Library {
             .collect();
         if let Some(filter) = &query.filter {
             for (hidden, segment) in hidden.iter_mut().zip(&self.segments) {
-                for (row, photo) in segment.live() {
-                    if !filter.matches(photo) {
+                for (row, record) in segment.records() {
+                    if !filter.holds(&record) {
                         hidden.to_mut().insert(row);
                     }
                 }
             }
         }
         for path in &query.exclude {
-            if let Some(&(segment, row)) = self.places.get(path) {
+            if let Some((segment, row)) = self.places.get(path, &self.segments) {
                 hidden[segment].to_mut().insert(row);
             }
         }
@@ -127,8 +129,8 @@ impl Library {
             .segments
             .iter()
             .flat_map(|segment| {
-                let sampled = segment.live().step_by(step);
-                sampled.map(|(row, _)| cosine(segment, row, embedding))
+                let sampled = segment.live_rows().step_by(step);
+                sampled.map(|row| cosine(segment, row, embedding))
             })
             .collect();
         deviation_of(&cosines)
@@ -169,22 +171,54 @@ impl Library {
         best_first(ranked, depth)
     }
 
-    /// All photos that may be found, the newest first; of one time, by path.
-    fn newest(&self, hidden: &[Cow<'_, Bitset>]) -> Vec<Ranked<'_>> {
-        let segments = self.segments.iter().zip(hidden);
-        let found = segments.flat_map(|(segment, hidden)| {
-            let shown = segment.live().filter(|(row, _)| !hidden.contains(*row));
-            shown.map(|(_, photo)| Ranked::by_time(photo))
-        });
-        best_first(found.collect(), usize::MAX)
+    /// The newest of the photos that may be found, first; of one time, by path.
+    fn newest(&self, hidden: &[Cow<'_, Bitset>], depth: usize) -> Vec<Ranked<'_>> {
+        let mut found = self.timed(|segment, row| !hidden[segment].contains(row));
+        if depth < found.len() {
+            found.select_nth_unstable_by(depth, Timed::newest_first);
+            found.truncate(depth);
+        }
+        found.sort_unstable_by(Timed::newest_first);
+        let photos = found.iter().map(|of| self.photo_at(of.place));
+        photos.map(Ranked::by_time).collect()
+    }
+
+    /// The photos of the rows that are wanted, with their times.
+    pub(super) fn timed(&self, wanted: impl Fn(usize, usize) -> bool) -> Vec<Timed<'_>> {
+        let mut timed = Vec::with_capacity(self.places.len());
+        for (at, segment) in self.segments.iter().enumerate() {
+            for row in segment.live_rows().filter(|row| wanted(at, *row)) {
+                let record = segment.photos.record(row);
+                timed.push(Timed {
+                    time: time_of(&record),
+                    path: record.path,
+                    place: (at, row),
+                });
+            }
+        }
+        timed
+    }
+}
+
+/// A photo by its time.
+pub(super) struct Timed<'a> {
+    time: f64,
+    path: &'a str,
+    pub place: Place,
+}
+
+impl Timed<'_> {
+    pub fn newest_first(&self, other: &Self) -> Ordering {
+        let by_path = || self.path.cmp(other.path);
+        other.time.total_cmp(&self.time).then_with(by_path)
     }
 }
 
 /// Seconds since 1970, local time, by the camera or else by the file.
-pub(crate) fn time_of(photo: &Photo) -> f64 {
-    let day = Day::of_photo(photo).number() as f64 * 86_400.0;
+pub(crate) fn time_of(photo: &Record<'_>) -> f64 {
+    let day = Day::of_record(photo).number() as f64 * 86_400.0;
     let field = |from: usize| -> Option<f64> {
-        let digits = photo.taken.as_deref()?.get(from..from + 2)?;
+        let digits = photo.taken?.get(from..from + 2)?;
         digits.parse().ok()
     };
     match (field(11), field(14), field(17)) {

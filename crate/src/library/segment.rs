@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
+use super::photos::Photos;
 use super::words::Words;
 use super::{ModelRef, Photo};
 use crate::error::{Error, Result};
-use crate::format::{self, SegmentMeta};
+use crate::format::{self, Record, SegmentMeta};
 use crate::index::{Bitset, Vectors};
 
 /// Where the store has a segment.
@@ -57,7 +58,7 @@ pub(super) const GROWING_ROWS: usize = 4096;
 /// Photos and vectors, row by row.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub photos: Vec<Photo>,
+    pub photos: Photos,
     pub vectors: Vectors,
     pub deleted: Bitset,
     /// Made when names are first looked up.
@@ -69,7 +70,7 @@ pub(super) struct Segment {
 impl Segment {
     pub fn new(dim: usize) -> Self {
         Self {
-            photos: Vec::new(),
+            photos: Photos::default(),
             vectors: Vectors::new(dim),
             deleted: Bitset::default(),
             words: OnceLock::new(),
@@ -78,7 +79,7 @@ impl Segment {
     }
 
     /// Photos and vectors that are known all at once, row by row.
-    pub fn of(photos: Vec<Photo>, vectors: Vectors) -> Self {
+    pub fn of(photos: Photos, vectors: Vectors) -> Self {
         Self {
             deleted: Bitset::new(photos.len()),
             photos,
@@ -90,21 +91,19 @@ impl Segment {
 
     /// The words of its photos' names.
     pub fn words(&self) -> &Words {
-        self.words.get_or_init(|| Words::of(&self.photos))
-    }
-
-    fn push_photo(&mut self, photo: Photo) {
-        if let Some(words) = self.words.get_mut() {
-            words.add(self.photos.len(), &photo);
-        }
-        self.photos.push(photo);
-        self.deleted.push();
-        self.stored = None;
+        let rows = 0..self.photos.len();
+        self.words
+            .get_or_init(|| Words::of(rows.map(|row| self.photos.record(row))))
     }
 
     pub fn push(&mut self, photo: Photo, vector: &[f32]) {
         self.vectors.push(vector);
-        self.push_photo(photo);
+        if let Some(words) = self.words.get_mut() {
+            words.add(self.photos.len(), &photo.record());
+        }
+        self.photos.push(photo);
+        self.deleted.push();
+        self.stored = None;
     }
 
     /// Whether further rows belong into another segment.
@@ -112,23 +111,24 @@ impl Segment {
         self.photos.len() >= GROWING_ROWS || self.vectors.mean().is_some()
     }
 
+    /// Rows that are not deleted.
+    pub fn live_rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.photos.len()).filter(|row| !self.deleted.contains(*row))
+    }
+
+    /// Rows that are not deleted, with what is kept of their photos.
+    pub fn records(&self) -> impl Iterator<Item = (usize, Record<'_>)> {
+        self.live_rows().map(|row| (row, self.photos.record(row)))
+    }
+
     /// Rows that are not deleted, with their photos.
     pub fn live(&self) -> impl Iterator<Item = (usize, &Photo)> {
-        self.photos
-            .iter()
-            .enumerate()
-            .filter(|(row, _)| !self.deleted.contains(*row))
+        self.live_rows().map(|row| (row, self.photos.get(row)))
     }
 
     pub fn to_bytes(&self, model: &ModelRef) -> Vec<u8> {
-        let meta = SegmentMeta {
-            model_digest: model.digest.clone(),
-            dim: model.dim,
-            rows: self.photos.len(),
-            form: format::Form::default(),
-        };
-        let photos = serde_json::to_vec(&self.photos).expect("photos are JSON");
-        format::write_segment(&meta, photos, &self.vectors)
+        let meta = SegmentMeta::new(&model.digest, model.dim, self.photos.len());
+        format::write_segment(&meta, self.photos.records(), &self.vectors)
     }
 
     /// Reads what `stored` names; every byte is checked.
@@ -145,12 +145,16 @@ impl Segment {
         if bytes.len() as u64 != stored.bytes {
             return Err(damaged("another length than the manifest says"));
         }
-        if crc32fast::hash(bytes) != stored.crc32 {
+        let format::Segment {
+            meta,
+            photos,
+            vectors,
+            crc32,
+        } = format::read_segment(&stored.name, bytes)?;
+        if crc32 != stored.crc32 {
             return Err(damaged("another checksum than the manifest says"));
         }
-        let (meta, photos, vectors) = format::read_segment(&stored.name, bytes)?;
-        let photos: Vec<Photo> =
-            serde_json::from_slice(photos).map_err(|_| damaged("its list of photos"))?;
+        let photos = Photos::listed(photos).ok_or(damaged("its list of photos"))?;
         if meta.model_digest != model.digest || meta.dim != model.dim {
             return Err(damaged("filled by another model than the manifest says"));
         }
@@ -168,8 +172,8 @@ impl Segment {
 
     /// The paths of a damaged segment, if its list of photos is whole.
     pub fn salvage_paths(name: &str, bytes: &[u8]) -> Option<Vec<String>> {
-        let photos: Vec<Photo> =
-            serde_json::from_slice(format::read_photos_section(name, bytes)?).ok()?;
-        Some(photos.into_iter().map(|photo| photo.path).collect())
+        let photos = Photos::listed(format::salvage_photos(name, bytes)?)?;
+        let paths = (0..photos.len()).map(|row| photos.path(row).to_owned());
+        Some(paths.collect())
     }
 }

@@ -1,5 +1,8 @@
+use std::collections::HashMap;
+
 use super::segment::GROWING_ROWS;
 use super::*;
+use crate::error::Error;
 
 fn model() -> ModelRef {
     ModelRef {

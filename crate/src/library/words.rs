@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::Photo;
+use crate::format::Record;
 
 /// Words of a query that say nothing of a name.
 const IDLE: &[&str] = &[
@@ -63,16 +63,16 @@ struct Rows {
 
 impl Words {
     /// The words of photos, whose rows they are in the order of.
-    pub fn of(photos: &[Photo]) -> Self {
+    pub fn of<'a>(photos: impl Iterator<Item = Record<'a>>) -> Self {
         let mut words = Self::default();
-        for (row, photo) in photos.iter().enumerate() {
-            words.add(row, photo);
+        for (row, photo) in photos.enumerate() {
+            words.add(row, &photo);
         }
         words
     }
 
     /// Adds the photo of a row that is greater than all before.
-    pub fn add(&mut self, row: usize, photo: &Photo) {
+    pub fn add(&mut self, row: usize, photo: &Record<'_>) {
         let row = row as u32;
         for word in path_words(photo) {
             push(&mut self.rows.entry(word.into()).or_default().paths, row);
@@ -84,13 +84,13 @@ impl Words {
 }
 
 /// The words of a photo's path, folded.
-pub(crate) fn path_words(photo: &Photo) -> Vec<String> {
-    let (stem, _) = photo.path.rsplit_once('.').unwrap_or((&photo.path, ""));
+pub(crate) fn path_words(photo: &Record<'_>) -> Vec<String> {
+    let (stem, _) = photo.path.rsplit_once('.').unwrap_or((photo.path, ""));
     fold(stem)
 }
 
 /// The words of a photo's albums and tags, folded.
-pub(crate) fn label_words(photo: &Photo) -> Vec<String> {
+pub(crate) fn label_words(photo: &Record<'_>) -> Vec<String> {
     let names = photo.albums.iter().chain(&photo.tags);
     names.flat_map(|name| fold(name)).collect()
 }
@@ -211,11 +211,11 @@ fn finish(words: &mut Vec<String>, word: &mut String) {
 mod tests {
     use super::*;
 
-    fn photo(path: &str, tags: &[&str]) -> Photo {
-        Photo {
-            path: path.into(),
-            tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
-            ..Photo::default()
+    fn photo<'a>(path: &'a str, tags: &[&'a str]) -> Record<'a> {
+        Record {
+            path,
+            tags: tags.to_vec(),
+            ..Record::default()
         }
     }
 
@@ -231,11 +231,12 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_words_that_say_something() {
-        let words = Words::of(&[
+        let photos = [
             photo("trips/a red car.jpg", &[]),
             photo("IMG_1.jpg", &["Car"]),
             photo("IMG_2.jpg", &[]),
-        ]);
+        ];
+        let words = Words::of(photos.into_iter());
         let found = look_up("a photo of red cars", &[&words], 3);
         assert_eq!(found.len(), 2);
         assert_eq!(
@@ -258,15 +259,10 @@ mod tests {
 
     #[test]
     fn a_word_of_most_paths_says_nothing_but_a_tag_does() {
-        let photos: Vec<Photo> = (0..100)
-            .map(|i| {
-                photo(
-                    &format!("holiday/{i}.jpg"),
-                    if i == 7 { &["holiday"] } else { &[] },
-                )
-            })
-            .collect();
-        let words = Words::of(&photos);
+        let paths: Vec<String> = (0..100).map(|i| format!("holiday/{i}.jpg")).collect();
+        let tags = |i| if i == 7 { &["holiday"][..] } else { &[] };
+        let photos = paths.iter().enumerate();
+        let words = Words::of(photos.map(|(i, path)| photo(path, tags(i))));
         let found = look_up("holiday", &[&words], 100);
         assert_eq!(found.keys().collect::<Vec<_>>(), [&(0, 7)]);
     }

@@ -71,7 +71,8 @@ impl Names {
 
     /// What the names of a photo are worth, in deviations.
     pub fn worth(&self, photo: &Photo) -> f32 {
-        let (in_path, in_labels) = (words::path_words(photo), words::label_words(photo));
+        let record = photo.record();
+        let (in_path, in_labels) = (words::path_words(&record), words::label_words(&record));
         let (mut names, mut labels) = (0, 0);
         for of in &self.wanted {
             let labelled = in_labels.contains(&of.word);

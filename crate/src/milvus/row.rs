@@ -53,7 +53,7 @@ const COLUMNS: &[(&str, Column)] = &[
     ("version", Column::Integer(version)),
     ("photo", Column::Text(json)),
     ("date", Column::Integer(|photo| date(Day::of_photo(photo)))),
-    ("time", Column::Double(time_of)),
+    ("time", Column::Double(|photo| time_of(&photo.record()))),
     ("path", Column::Text(|photo| photo.path.to_lowercase())),
     ("camera", Column::Text(camera)),
     (
@@ -89,11 +89,11 @@ const COLUMNS: &[(&str, Column)] = &[
     ),
     (
         "path_words",
-        Column::Texts(|photo| each_once(words::path_words(photo))),
+        Column::Texts(|photo| each_once(words::path_words(&photo.record()))),
     ),
     (
         "label_words",
-        Column::Texts(|photo| each_once(words::label_words(photo))),
+        Column::Texts(|photo| each_once(words::label_words(&photo.record()))),
     ),
 ];
 

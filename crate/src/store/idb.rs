@@ -8,8 +8,6 @@
 //! ```
 //! A tab that is closed in the middle of a transaction leaves the library as it was before it.
 
-use std::collections::HashMap;
-
 use idb::{
     Database, DatabaseEvent, Factory, ObjectStore, ObjectStoreParams, Transaction, TransactionMode,
 };
@@ -17,7 +15,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
-use crate::library::{Commit, Library, Opened};
+use crate::library::{Commit, Opened, Opening};
 
 const LIBRARY: &str = "library";
 const SEGMENTS: &str = "segments";
@@ -100,18 +98,12 @@ impl IdbStore {
             return Ok(None);
         };
         let segments = transaction.object_store(SEGMENTS)?;
-        let mut found = HashMap::new();
-        for name in Library::segment_names(&manifest)? {
-            if let Some(bytes) = get(&segments, &name).await? {
-                found.insert(name, bytes);
-            }
+        let mut opening = Opening::new(&manifest)?;
+        while let Some(name) = opening.needs().map(str::to_owned) {
+            let bytes = get(&segments, &name).await?;
+            opening.take(bytes.ok_or(Error::Missing { name }))?;
         }
-        let read = |name: &str| {
-            found.remove(name).ok_or_else(|| Error::Missing {
-                name: name.to_owned(),
-            })
-        };
-        Library::open(&manifest, read).map(Some)
+        Ok(Some(opening.finish()))
     }
 
     /// Keeps a commit and the pictures that belong to it, all or nothing.

@@ -15,7 +15,7 @@ use super::convert::{
 use crate::error::Error;
 use crate::index::Recall;
 use crate::library::ask::{Ask, Filter};
-use crate::library::{self, LabelChange, Library, ModelRef, Opened, Photo, Query, Word};
+use crate::library::{self, ByTime, LabelChange, Library, ModelRef, Opened, Photo, Query, Word};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -102,9 +102,10 @@ export interface Duplicates {
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Index {
-    library: RefCell<Library>,
-    /// A path for each digest; kept loosely, so each answer is checked.
-    digests: RefCell<HashMap<String, String>>,
+    pub(super) library: RefCell<Library>,
+    /// A path for each digest, made when one is first asked for; kept loosely, so each answer is checked.
+    digests: RefCell<Option<HashMap<String, String>>>,
+    order: RefCell<ByTime>,
     pub(super) thumbnails: RefCell<Vec<Thumbnail>>,
     pub(super) store: Option<IdbStore>,
     damaged: Vec<JsDamage>,
@@ -185,13 +186,9 @@ impl JsQuery {
 
 impl Index {
     pub(super) fn new(opened: Opened, store: Option<IdbStore>) -> Self {
-        let digests = opened
-            .library
-            .photos()
-            .map(|photo| (photo.digest.clone(), photo.path.clone()))
-            .collect();
         Self {
-            digests: RefCell::new(digests),
+            digests: RefCell::default(),
+            order: RefCell::default(),
             library: RefCell::new(opened.library),
             thumbnails: RefCell::default(),
             store,
@@ -200,9 +197,19 @@ impl Index {
     }
 
     fn note(&self, photo: &Photo) {
-        self.digests
-            .borrow_mut()
-            .insert(photo.digest.clone(), photo.path.clone());
+        if let Some(digests) = self.digests.borrow_mut().as_mut() {
+            digests.insert(photo.digest.clone(), photo.path.clone());
+        }
+    }
+
+    /// Answers with the library and its photos by time, which are sorted again after a change.
+    pub(super) fn in_order<T>(&self, answer: impl FnOnce(&Library, &ByTime) -> T) -> T {
+        let library = self.library.borrow();
+        let mut order = self.order.borrow_mut();
+        if !library.is_current(&order) {
+            *order = library.by_time();
+        }
+        answer(&library, &order)
     }
 }
 
@@ -409,13 +416,6 @@ impl Index {
         to_js(&JsDuplicates::from(&found))
     }
 
-    /// All photos, in the order in which they came.
-    #[wasm_bindgen(unchecked_return_type = "Photo[]")]
-    pub fn photos(&self) -> Answer<JsValue> {
-        let photos: Vec<JsPhoto> = self.library.borrow().photos().map(JsPhoto::from).collect();
-        to_js(&photos)
-    }
-
     /// The photo of a path.
     #[wasm_bindgen(unchecked_return_type = "Photo | undefined")]
     pub fn photo(&self, path: &str) -> Answer<JsValue> {
@@ -429,8 +429,15 @@ impl Index {
     /// wants to know: one from an older library is to be looked at again.
     #[wasm_bindgen(js_name = pathOfDigest)]
     pub fn path_of_digest(&self, digest: &str) -> Option<String> {
-        let path = self.digests.borrow().get(digest).cloned()?;
         let library = self.library.borrow();
+        let mut digests = self.digests.borrow_mut();
+        let digests = digests.get_or_insert_with(|| {
+            let photos = library.photos();
+            photos
+                .map(|photo| (photo.digest.clone(), photo.path.clone()))
+                .collect()
+        });
+        let path = digests.get(digest).cloned()?;
         library
             .get(&path)
             .is_some_and(|photo| photo.digest == digest && photo.phash.is_some())

@@ -11,6 +11,7 @@
 mod convert;
 mod encoder;
 mod index;
+mod listing;
 mod query;
 mod self_test;
 mod transfer;

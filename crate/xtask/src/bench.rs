@@ -1,4 +1,4 @@
-//! `cargo xtask bench index` and `bench encoder`: ours beside the peers, in one run.
+//! `cargo xtask bench index` and `bench encoder`: ours beside the peers, in one run; `bench library`: ours alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,6 +50,18 @@ pub fn encoder(out: &Path, quick: bool) -> Result<()> {
     if quick {
         bench.arg("--quick");
     }
+    bench.env("CHROMIUM", tools::chromium()?);
+    tools::run(bench.env("PHOTORECALL_SITE", paths::site()))
+}
+
+/// Measures a library of many photos, in headless Chromium and natively, and writes the report to `out`.
+pub fn library(out: &Path, quick: bool) -> Result<()> {
+    let ours = program("library")?;
+    web::build(false)?;
+    let mut bench = Command::new("node");
+    bench.arg(paths::root().join("crate/benches/library.mjs"));
+    bench.args([&ours, &paths::target().join("bench/library"), out]);
+    bench.arg(if quick { "20000" } else { "100000" });
     bench.env("CHROMIUM", tools::chromium()?);
     tools::run(bench.env("PHOTORECALL_SITE", paths::site()))
 }

@@ -11,6 +11,7 @@ mod ray;
 mod simd;
 mod test;
 mod tools;
+mod trials;
 mod web;
 
 use std::path::PathBuf;
@@ -43,6 +44,14 @@ enum Command {
     TestMilvus,
     /// Set up Ray, and build shards on three nodes of which one is killed, and a worker too
     TestRay,
+    /// Kill the command line 200 times and 50 tabs at random moments, and look whether anything is lost
+    TestKills,
+    /// Change at random what every reader of bytes reads
+    Fuzz {
+        /// CPU time in all
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// Build the wasm, its glue, the package and the page into target/www
     BuildWeb {
         /// Build the wasm quickly: larger, for iterating
@@ -80,6 +89,8 @@ enum Bench {
     Encoder,
     /// The index, beside hnswlib and faiss
     Index,
+    /// A library of 100,000 photos: opened, searched and changed in Chromium, filtered natively
+    Library,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -92,6 +103,8 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::test(),
         Command::TestMilvus => milvus::test(),
         Command::TestRay => ray::test(),
+        Command::TestKills => trials::kills(),
+        Command::Fuzz { minutes } => trials::fuzz(minutes),
         Command::BuildWeb { quick } => web::build(quick),
         Command::TestFirefox => page::firefox(),
         Command::Lighthouse { json } => page::lighthouse(&json),
@@ -100,6 +113,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { what, json, quick } => match what {
             Bench::Encoder => bench::encoder(&json, quick),
             Bench::Index => bench::index(&json, quick),
+            Bench::Library => bench::library(&json, quick),
         },
     }
 }

@@ -15,6 +15,7 @@ export const english = {
   byPhoto: 'Search by a photo',
   clearExample: 'Stop searching by this photo',
   loading: 'Getting ready… {percent} %',
+  following: 'Another tab has this library open. What it does is shown here; changes are made there.',
   locked: 'The library is open in another tab. Close that tab, then reload this page.',
   failed: 'Photorecall could not start: {reason}',
   retry: 'Try again',

@@ -17,6 +17,7 @@ export const korean: Words = {
   byPhoto: '사진으로 찾기',
   clearExample: '이 사진으로 찾기 끝내기',
   loading: '준비 중… {percent}%',
+  following: '다른 탭에서 이 라이브러리를 열고 있습니다. 바뀐 내용은 여기에도 보이며, 변경은 그 탭에서 하세요.',
   locked: '다른 탭에서 라이브러리를 열고 있습니다. 그 탭을 닫고 새로 고침하세요.',
   failed: 'Photorecall을 시작하지 못했습니다: {reason}',
   retry: '다시 시도',

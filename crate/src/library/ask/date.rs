@@ -1,5 +1,6 @@
 //! Days of the calendar, without a clock and without time zones.
 
+use crate::format::Record;
 use crate::library::Photo;
 
 /// A day of the proleptic Gregorian calendar; ordered by time.
@@ -75,7 +76,12 @@ impl Day {
 
     /// When a photo was taken: by its camera, else by the file's date.
     pub fn of_photo(photo: &Photo) -> Self {
-        let taken = photo.taken.as_deref().and_then(Self::of_text);
+        Self::of_record(&photo.record())
+    }
+
+    /// As [`Day::of_photo`].
+    pub(crate) fn of_record(photo: &Record<'_>) -> Self {
+        let taken = photo.taken.and_then(Self::of_text);
         taken.unwrap_or_else(|| Self::of_ms(photo.modified_ms))
     }
 }

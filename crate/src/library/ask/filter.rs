@@ -1,6 +1,7 @@
 //! Which photos may be found.
 
 use super::date::{DateRange, Day};
+use crate::format::Record;
 use crate::image::Format;
 use crate::library::Photo;
 
@@ -103,18 +104,23 @@ const EARTH_KM: f64 = 6371.0088;
 impl Filter {
     /// Whether a photo may be found.
     pub fn matches(&self, photo: &Photo) -> bool {
-        let is = |names: &[String], wanted: &str| names.iter().any(|name| same(name, wanted));
+        self.holds(&photo.record())
+    }
+
+    /// Whether a photo of this record may be found.
+    pub(crate) fn holds(&self, photo: &Record<'_>) -> bool {
+        let is = |names: &[&str], wanted: &str| names.iter().any(|name| same(name, wanted));
         match self {
-            Filter::All(filters) => filters.iter().all(|filter| filter.matches(photo)),
-            Filter::Any(filters) => filters.iter().any(|filter| filter.matches(photo)),
-            Filter::Not(filter) => !filter.matches(photo),
-            Filter::Date(range) => range.contains(Day::of_photo(photo)),
+            Filter::All(filters) => filters.iter().all(|filter| filter.holds(photo)),
+            Filter::Any(filters) => filters.iter().any(|filter| filter.holds(photo)),
+            Filter::Not(filter) => !filter.holds(photo),
+            Filter::Date(range) => range.contains(Day::of_record(photo)),
             Filter::Album(name) => is(&photo.albums, name),
             Filter::Tag(name) => is(&photo.tags, name),
-            Filter::Folder(name) => in_folder(&photo.path, name),
+            Filter::Folder(name) => in_folder(photo.path, name),
             Filter::Path(part) if part.contains('*') => like(&photo.path.to_lowercase(), part),
-            Filter::Path(part) => contains(&photo.path, part),
-            Filter::Camera(name) => photo.camera.as_deref().is_some_and(|of| contains(of, name)),
+            Filter::Path(part) => contains(photo.path, part),
+            Filter::Camera(name) => photo.camera.is_some_and(|of| contains(of, name)),
             Filter::Near { centre, km } => {
                 photo.gps.is_some_and(|at| distance_km(at, *centre) <= *km)
             }
@@ -124,7 +130,7 @@ impl Filter {
             } => photo
                 .gps
                 .is_some_and(|at| in_box(at, *south_west, *north_east)),
-            Filter::Format(format) => photo.format == Some(*format),
+            Filter::Format(format) => photo.format() == Some(*format),
             Filter::Size(bounds) => bounds.contains(photo.bytes),
             Filter::Width(bounds) => bounds.contains(photo.width.into()),
             Filter::Height(bounds) => bounds.contains(photo.height.into()),
@@ -136,7 +142,7 @@ impl Filter {
 }
 
 impl Shape {
-    fn is_of(self, photo: &Photo) -> bool {
+    fn is_of(self, photo: &Record<'_>) -> bool {
         photo.width > 0
             && match self {
                 Shape::Portrait => photo.height > photo.width,
@@ -147,7 +153,7 @@ impl Shape {
 }
 
 impl Fact {
-    fn is_known_of(self, photo: &Photo) -> bool {
+    fn is_known_of(self, photo: &Record<'_>) -> bool {
         match self {
             Fact::Place => photo.gps.is_some(),
             Fact::Date => photo.taken.is_some(),

@@ -358,11 +358,11 @@ impl Remote {
             let part = &self.parts[place.0];
             match &part.form {
                 _ if self.met.contains_key(place) => {}
-                Form::Whole(segment) => read.push((*place, segment.photos[place.1].clone())),
+                Form::Whole(segment) => read.push((*place, segment.photos.get(place.1).clone())),
                 Form::Ranged(ranges) => {
                     let (bytes, at) = ranges.photo(place.1);
-                    if let Some(json) = part.bytes(bytes, &mut missing) {
-                        read.push((*place, part.record(json, at)?));
+                    if let Some(some) = part.bytes(bytes, &mut missing) {
+                        read.push((*place, part.record(ranges, some, at)?));
                     }
                 }
             }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::format::{self, BLOCK_BYTES, Ranges};
+use crate::format::{self, BLOCK_BYTES, Listed, Ranges, Recorded, Records};
 use crate::index::{Bitset, Lvq};
+use crate::library::photos::Photos;
 use crate::library::segment::{Beside, Segment, Stored};
 use crate::library::{ModelRef, Photo};
 
@@ -155,17 +156,30 @@ impl Part {
         })
     }
 
-    /// A photo of some that were read together: objects with commas between them.
-    pub fn record(&self, mut json: Vec<u8>, at: usize) -> Result<Photo> {
-        while json.last().is_some_and(|byte| *byte != b'}') {
-            json.pop();
-        }
-        json.insert(0, b'[');
-        json.push(b']');
-        let photos: Option<Vec<Photo>> = serde_json::from_slice(&json).ok();
-        let photo = photos.and_then(|photos| photos.into_iter().nth(at));
+    /// A photo of some that were read together.
+    pub fn record(&self, ranges: &Ranges, bytes: Vec<u8>, at: usize) -> Result<Photo> {
+        let json;
+        let photos = match ranges.meta.photos {
+            Recorded::Records => Records::from_bytes(bytes).map(Listed::Records),
+            Recorded::Json => {
+                json = array(bytes);
+                Some(Listed::Json(&json))
+            }
+        };
+        let photos = photos.and_then(Photos::listed);
+        let photo = photos.and_then(|photos| (at < photos.len()).then(|| photos.get(at).clone()));
         photo.ok_or_else(|| self.damaged("a photo's record"))
     }
+}
+
+/// A JSON array of objects that have commas between them and after them.
+fn array(mut objects: Vec<u8>) -> Vec<u8> {
+    while objects.last().is_some_and(|byte| *byte != b'}') {
+        objects.pop();
+    }
+    objects.insert(0, b'[');
+    objects.push(b']');
+    objects
 }
 
 /// A ranges file, if it is the one that the manifest means and fits its segment.
