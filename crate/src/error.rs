@@ -194,6 +194,14 @@ pub enum Error {
         /// The filter or the option.
         what: &'static str,
     },
+    /// The browser gives no more storage.
+    #[error(
+        "the browser gives this page no more storage: nothing of the change was kept ({reason})"
+    )]
+    Quota {
+        /// What the browser said.
+        reason: String,
+    },
     /// The browser's storage failed.
     #[error("IndexedDB: {reason}")]
     IndexedDb {
@@ -275,6 +283,7 @@ impl Error {
             Error::Collection { .. } => "collection",
             Error::NotInMilvus { .. } => "not_in_milvus",
             Error::NotByRanges { .. } => "not_by_ranges",
+            Error::Quota { .. } => "quota",
             Error::IndexedDb { .. } => "indexed_db",
         }
     }

@@ -4,9 +4,11 @@ import type { Follow } from './types.js';
 
 /** How long another tab may take to let go of the library, as while a page is reloaded. */
 const LOCK_WAIT_MS = 3000;
+/** The same for a tab that can follow it meanwhile. */
+const FOLLOW_AFTER_MS = 1000;
 
 /** A tab that is reloaded has its library back after so long. */
-const RELOAD_MS = 2000;
+const RELOAD_MS = 1500;
 
 /** What the writer's worker tells the other tabs. */
 export type Told = 'committed' | 'destroyed';
@@ -17,13 +19,13 @@ export function channelOf(name: string): string {
 }
 
 /** Two tabs that write to one library would lose each other's photos. */
-export async function lock(name: string): Promise<() => void> {
+export async function lock(name: string, follows: boolean): Promise<() => void> {
   // Without the Web Locks API (an insecure context) there is nothing to ask.
   if (!navigator.locks) return () => undefined;
   return new Promise((resolve, reject) => {
     const held = navigator.locks.request(
       channelOf(name),
-      { signal: AbortSignal.timeout(LOCK_WAIT_MS) },
+      { signal: AbortSignal.timeout(follows ? FOLLOW_AFTER_MS : LOCK_WAIT_MS) },
       () => new Promise<void>((release) => resolve(release)),
     );
     held.catch(() => reject(new PhotorecallError('locked', `the library ${name} is open in another tab`)));

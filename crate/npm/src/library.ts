@@ -71,7 +71,7 @@ export class Library {
    */
   static async open(options: OpenOptions): Promise<Library> {
     const name = options.name ?? 'photos';
-    const written = await lock(name).catch((thrown: unknown) => {
+    const written = await lock(name, options.follow !== undefined).catch((thrown: unknown) => {
       if (!options.follow) throw thrown;
     });
     try {
@@ -337,7 +337,7 @@ export class Library {
   static async import(file: Blob, { name, wasmUrl, workerUrl, ...options }: ImportOptions): Promise<ModelRef> {
     const where = { ...(wasmUrl && { wasmUrl }), ...(workerUrl && { workerUrl }) };
     const worker = await startBareWorker(await compile(where), workerUrl);
-    const unlock = await lock(name);
+    const unlock = await lock(name, false);
     try {
       return await importLibrary(worker, file, name, options);
     } catch (thrown) {

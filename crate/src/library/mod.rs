@@ -29,6 +29,8 @@ mod segment;
 pub(crate) mod vocabulary;
 pub(crate) mod words;
 
+use std::sync::Mutex;
+
 pub use browse::{Cluster, Month};
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
@@ -40,6 +42,7 @@ use places::Places;
 pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
 pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
+use search::Filtered;
 use segment::Segment;
 pub use segment::{Beside, Stored};
 pub use vocabulary::{Word, photo_of, vocabulary};
@@ -107,6 +110,8 @@ pub struct Library {
     pending: Option<Pending>,
     /// Usual words, where they were given.
     vocabulary: Vec<Word>,
+    /// What the last filter has hidden.
+    filtered: Mutex<Option<Filtered>>,
 }
 
 impl Library {
@@ -123,6 +128,7 @@ impl Library {
             names: Vec::new(),
             pending: None,
             vocabulary: Vec::new(),
+            filtered: Mutex::default(),
         }
     }
 

@@ -12,8 +12,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
-use super::ask::Day;
+use super::ask::{Day, Filter};
 use super::ranking::{Ranked, SAMPLE, best_first, cut, deviation_of};
 use super::segment::Segment;
 use super::vocabulary::judge;
@@ -89,25 +90,45 @@ impl Library {
 
     /// For each segment the rows that may not be found.
     fn hidden(&self, query: &Query) -> Vec<Cow<'_, Bitset>> {
-        let mut hidden: Vec<Cow<'_, Bitset>> = self
-            .segments
-            .iter()
-            .map(|segment| Cow::Borrowed(&segment.deleted))
-            .collect();
-        if let Some(filter) = &query.filter {
-            for (hidden, segment) in hidden.iter_mut().zip(&self.segments) {
-                for (row, record) in segment.records() {
-                    if !filter.holds(&record) {
-                        hidden.to_mut().insert(row);
-                    }
-                }
+        let mut hidden: Vec<Cow<'_, Bitset>> = match &query.filter {
+            Some(filter) => self.filtered(filter).into_iter().map(Cow::Owned).collect(),
+            None => {
+                let deleted = self.segments.iter().map(|segment| &segment.deleted);
+                deleted.map(Cow::Borrowed).collect()
             }
-        }
+        };
         for path in &query.exclude {
             if let Some((segment, row)) = self.places.get(path, &self.segments) {
                 hidden[segment].to_mut().insert(row);
             }
         }
+        hidden
+    }
+
+    /// For each segment the rows that are deleted or do not pass a filter. Those of the last filter are kept:
+    /// the next page, or other words among the same photos, go through no records again.
+    fn filtered(&self, filter: &Filter) -> Vec<Bitset> {
+        // What is in it is written whole: a thread that panicked leaves it as good as any.
+        let mut last = self.filtered.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |last: &&Filtered| last.changes == self.changes && last.filter == *filter;
+        if let Some(known) = last.as_ref().filter(is_known) {
+            return known.hidden.clone();
+        }
+        let hidden = self.segments.iter().map(|segment| {
+            let mut hidden = segment.deleted.clone();
+            for (row, record) in segment.records() {
+                if !filter.holds(&record) {
+                    hidden.insert(row);
+                }
+            }
+            hidden
+        });
+        let hidden: Vec<Bitset> = hidden.collect();
+        *last = Some(Filtered {
+            filter: filter.clone(),
+            changes: self.changes,
+            hidden: hidden.clone(),
+        });
         hidden
     }
 
@@ -198,6 +219,14 @@ impl Library {
         }
         timed
     }
+}
+
+/// What a filter has hidden, as of one state of the library.
+#[derive(Debug)]
+pub(super) struct Filtered {
+    filter: Filter,
+    changes: u64,
+    hidden: Vec<Bitset>,
 }
 
 /// A photo by its time.

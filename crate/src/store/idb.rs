@@ -11,7 +11,7 @@
 use idb::{
     Database, DatabaseEvent, Factory, ObjectStore, ObjectStoreParams, Transaction, TransactionMode,
 };
-use js_sys::Uint8Array;
+use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Error, Result};
@@ -109,7 +109,7 @@ impl IdbStore {
     /// Keeps a commit and the pictures that belong to it, all or nothing.
     ///
     /// # Errors
-    /// [`Error::IndexedDb`], for example when the disk is full: everything is then as it was before.
+    /// [`Error::Quota`] when the disk is full, else [`Error::IndexedDb`]: everything is then as it was before.
     pub async fn store(&self, commit: Option<&Commit>, thumbnails: &[Thumbnail]) -> Result<()> {
         let stores = [LIBRARY, SEGMENTS, THUMBNAILS];
         let transaction = self
@@ -198,10 +198,30 @@ async fn apply(pictures: &ObjectStore, change: &Thumbnail) -> Result<()> {
 }
 
 async fn finish(transaction: Transaction) -> Result<()> {
-    if transaction.commit()?.await?.is_committed() {
+    let transaction = JsValue::from(transaction.commit()?);
+    let ended = Transaction::try_from(transaction.clone())?.await;
+    if ended.is_ok_and(|ended| ended.is_committed()) {
         return Ok(());
     }
-    Err(Error::IndexedDb {
-        reason: "the browser gave the change up; the disk may be full".into(),
+    // Of a request that fails, the transaction says why when it has ended.
+    let why = Transaction::try_from(transaction)?.error();
+    let (name, reason) = why.map_or_else(Default::default, |why| {
+        (text(&why, "name"), text(&why, "message"))
+    });
+    Err(match name.as_str() {
+        "QuotaExceededError" => Error::Quota { reason },
+        _ => Error::IndexedDb {
+            reason: format!(
+                "the browser gave the change up; the disk may be full ({name} {reason})"
+            ),
+        },
     })
+}
+
+fn text(object: &JsValue, property: &str) -> String {
+    let value = Reflect::get(object, &JsValue::from(property));
+    value
+        .ok()
+        .and_then(|value| value.as_string())
+        .unwrap_or_default()
 }
