@@ -87,6 +87,8 @@ pub struct Measured {
     pub share: usize,
     /// Recall against the exact search among them.
     pub recall: f64,
+    /// Milliseconds of the first query, which goes through all records.
+    pub first_ms: f64,
     /// Milliseconds a query, the median.
     pub ms: f64,
 }
@@ -128,9 +130,11 @@ pub fn measure(library: &Library, rows: &[f32], queries: &[Vec<f32>]) -> Vec<Mea
             let is_right = |found: &&photorecall::library::Found| paths.contains(&found.photo.path);
             found += page.found.iter().filter(is_right).count();
         }
+        let first_ms = times[0];
         times.sort_by(f64::total_cmp);
         measured.push(Measured {
             share,
+            first_ms,
             recall: found as f64 / wanted as f64,
             ms: times[times.len() / 2],
         });

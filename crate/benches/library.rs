@@ -43,7 +43,7 @@ fn main() {
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| vectors.draw()).collect();
     let filters: Vec<_> = measure(&library, &rows, &queries)
         .iter()
-        .map(|of| json!({"matching": of.share as f64 / 1000.0, "recall": of.recall, "ms": of.ms}))
+        .map(|of| json!({"matching": of.share as f64 / 1000.0, "recall": of.recall, "first_ms": of.first_ms, "ms": of.ms}))
         .collect();
     let store = FileStore::open(&folder).expect("a folder of its own");
     let commit = library.commit().expect("photos");
