@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { added, choose, drawPhotos, searchWords, site, visitor, withBrowser } from './helpers.mjs';
+import { added, choose, drawPhotos, named, searchWords, site, visitor, withBrowser } from './helpers.mjs';
 
 const axe = createRequire(fileURLToPath(new URL('../../crate/npm/package.json', import.meta.url))).resolve('axe-core/axe.min.js');
 const source = readFileSync(axe, 'utf8');
@@ -27,7 +27,6 @@ async function serious(page, state) {
 }
 
 const VIEWPORTS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
-const named = (page, name) => page.getByRole('button', { name, exact: true });
 
 for (const [place, viewport] of Object.entries(VIEWPORTS)) {
   for (const colorScheme of ['light', 'dark']) {

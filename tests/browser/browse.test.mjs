@@ -2,19 +2,13 @@
 // sample album at the first visit, months, topics, parts of a query as chips, language and colours, an update.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { searchWords, serveSite, shown, site, visitor, withBrowser } from './helpers.mjs';
+import { end, named, searchWords, serveSite, shown, site, visitor, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
 withBrowser((opened) => ({ browser, host } = opened));
 
 const VIEWPORTS = { phone: { viewport: { width: 390, height: 844 }, hasTouch: true }, desktop: {} };
-const named = (page, name) => page.getByRole('button', { name, exact: true });
-
-async function end({ context, strangers, errors }) {
-  await context.close();
-  assert.deepEqual([strangers, errors], [[], []]);
-}
 
 for (const [place, options] of Object.entries(VIEWPORTS)) {
   test(`the sample album is one click away, and is seen by month and by topic: ${place}`, async () => {

@@ -1,7 +1,7 @@
 // Workers that crash: started anew once, with nothing lost; told when that does not help.
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
-import { launch, serveSite, site, visitor } from './helpers.mjs';
+import { beforeEach, test } from 'node:test';
+import { serveSite, site, visitor, withBrowser } from './helpers.mjs';
 
 /** The package's worker; before each call it asks whether to crash, and how. */
 const WORKER = `
@@ -21,16 +21,18 @@ const asked = [];
 
 let browser, host, guest, page;
 
-before(async () => {
-  const answers = {
-    '/crashing.js': WORKER,
-    '/crash': (_, url) => {
-      const method = url.searchParams.get('method');
-      asked.push(method);
-      return plan[method]?.shift() ?? '';
-    },
+/** The site with that worker. */
+function serve() {
+  const crash = (_, url) => {
+    const method = url.searchParams.get('method');
+    asked.push(method);
+    return plan[method]?.shift() ?? '';
   };
-  [browser, host] = await Promise.all([launch(), serveSite(site, answers)]);
+  return serveSite(site, { '/crashing.js': WORKER, '/crash': crash });
+}
+
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   guest = await visitor(browser, host.url);
   ({ page } = guest);
   await page.evaluate(async () => {
@@ -49,14 +51,10 @@ before(async () => {
       return files;
     };
   });
-});
+}, { serve });
 beforeEach(() => {
   for (const method of Object.keys(plan)) delete plan[method];
   asked.length = 0;
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
 });
 
 test('the index comes back after a crash, and a search is answered all the same', async () => {

@@ -1,79 +1,24 @@
 // What every browser test needs: the site on loopback, Chromium, photos, and a watch over requests.
-import { createServer } from 'node:http';
+import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { root, serveSite, site } from './host.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+export { serveSite, site };
+
 const { chromium } = createRequire(join(root, 'crate/npm/package.json'))('playwright-core');
-
-export const site = process.env.PHOTORECALL_SITE ?? join(root, 'target/www');
-
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.mjs': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json',
-  '.svg': 'image/svg+xml',
-  '.wasm': 'application/wasm',
-  '.webmanifest': 'application/manifest+json',
-};
-
-/** What hosts compress. */
-const COMPRESSED = /\.(html|js|css|json|svg|wasm|webmanifest|txt)$/;
-const compressed = new Map();
-
-/** A file as hosts that compress send it. */
-function gzipped(file) {
-  if (!compressed.has(file)) compressed.set(file, gzipSync(readFileSync(file), { level: 9 }));
-  return compressed.get(file);
-}
-
-/**
- * A static host, as plain as they come: no header that only some hosts send. `answers` has other bodies
- * for some paths: a text, bytes, or a function of the file's text and the whole address. With `gzip`, one
- * that compresses; `sent` counts the bytes of bodies.
- */
-export async function serveSite(folder = site, answers = {}, { gzip = false } = {}) {
-  if (!existsSync(join(folder, 'index.html'))) throw new Error(`no site in ${folder}: run cargo xtask build-web`);
-  const sent = { bytes: 0, files: [] };
-  const server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname));
-    const file = join(folder, path.endsWith('/') ? `${path}index.html` : path);
-    const other = answers[path.endsWith('/') ? `${path}index.html` : path];
-    try {
-      if (other !== undefined) {
-        response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-        return response.end(typeof other === 'function' ? other(existsSync(file) ? readFileSync(file, 'utf8') : '', new URL(request.url, 'http://x')) : other);
-      }
-      if (!statSync(file).isFile()) throw new Error('a folder');
-      response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-      const small = gzip && COMPRESSED.test(file);
-      if (small) response.setHeader('content-encoding', 'gzip');
-      const body = small ? gzipped(file) : readFileSync(file);
-      sent.bytes += body.length;
-      sent.files.push([path, body.length]);
-      response.end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}/`, sent, close: () => server.close() };
-}
 
 /**
  * Gives a file's tests a browser and the site (or what `serve` serves), in `ready`, and takes them away
- * afterwards.
+ * afterwards; does nothing where they are skipped.
  */
-export function withBrowser(ready, serve = serveSite) {
+export function withBrowser(ready, { serve = serveSite, skip = false } = {}) {
   let browser, host;
   before(async () => {
+    if (skip) return;
     [browser, host] = await Promise.all([launch(), serve()]);
     await ready({ browser, host });
   });
@@ -116,6 +61,26 @@ export async function visitor(browser, url, { friends = [], ...options } = {}) {
   await page.addInitScript(() => delete window.showDirectoryPicker);
   await page.goto(url);
   return { context, page, strangers, errors };
+}
+
+/** A button by its whole name. */
+export const named = (page, name) => page.getByRole('button', { name, exact: true });
+
+/** A fresh visitor with so many drawn photos in the library; `change` may change them before. */
+export async function visitorWithPhotos(browser, url, count, { change = (photos) => photos, ...options } = {}) {
+  const guest = await visitor(browser, url, options);
+  const { page } = guest;
+  const photos = change(await drawPhotos(page, count));
+  await choose(page, () => named(page, 'Choose photos').click({ timeout: 60_000 }), photos);
+  await added(page);
+  return { ...guest, photos };
+}
+
+/** The visit ends: nothing was asked of other hosts, nothing went wrong on the console. */
+export async function end({ context, strangers, errors }) {
+  await context.close();
+  assert.deepEqual(strangers, [], 'requests to other hosts');
+  assert.deepEqual(errors, [], 'errors on the console');
 }
 
 /** Pictures that differ in colour and shape, drawn by the browser: name and bytes of each. */

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { added, choose, drawPhotos, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
+import { added, choose, drawPhotos, end, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
 withBrowser((opened) => ({ browser, host } = opened));
 
-const named = (page, name) => page.getByRole('button', { name, exact: true });
 const tile = (page, path) => page.locator(`.tile[data-path="${path}"]`);
 
 /** A JPEG with the given EXIF: taken, camera, place. */
@@ -63,20 +62,10 @@ function withExif(jpeg) {
 }
 
 async function withPhotos(count, options) {
-  const guest = await visitor(browser, host.url, options);
-  const { page } = guest;
-  await named(page, 'Choose photos').waitFor({ timeout: 60_000 });
-  const photos = await drawPhotos(page, count);
-  photos[0].buffer = withExif(photos[0].buffer);
-  await choose(page, () => named(page, 'Choose photos').click(), photos);
-  await added(page);
-  await page.locator('.tile').nth(count - 1).waitFor();
-  return { ...guest, paths: photos.map(({ name }) => name) };
-}
-
-async function end({ context, strangers, errors }) {
-  await context.close();
-  assert.deepEqual([strangers, errors], [[], []]);
+  const change = ([first, ...rest]) => [{ ...first, buffer: withExif(first.buffer) }, ...rest];
+  const guest = await visitorWithPhotos(browser, host.url, count, { ...options, change });
+  await guest.page.locator('.tile').nth(count - 1).waitFor();
+  return { ...guest, paths: guest.photos.map(({ name }) => name) };
 }
 
 test('the panel tells what is known of a photo, and leads to others of its kind', async () => {

@@ -17,7 +17,7 @@ const load = (name) => import(pathToFileURL(from.resolve(name)));
 const { default: lighthouse, desktopConfig } = await load('lighthouse');
 const { launch } = await load('chrome-launcher');
 
-const host = await serveSite(undefined, {}, { gzip: true });
+const host = await serveSite(undefined, {}, { compress: 'gzip' });
 const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-component-update', '--disable-background-networking'];
 const chrome = await launch({ chromePath: process.env.CHROMIUM ?? '/usr/bin/chromium', chromeFlags: flags });
 

@@ -2,25 +2,20 @@
 // from files; and the change from one model to another.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { added, choose, drawPhotos, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
+import { choose, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 import { files, manifestOf, megabytes, withModelHub } from './hub.mjs';
 
 let browser, host;
 
-withBrowser((opened) => ({ browser, host } = opened), withModelHub);
+withBrowser((opened) => ({ browser, host } = opened), { serve: withModelHub });
 
 /** A visitor at the settings; with photos in the library where asked. */
 async function atSettings(count = 0, options = {}) {
   for (const key of Object.keys(host.manners)) delete host.manners[key];
   host.asked.length = 0;
-  const guest = await visitor(browser, host.url, { friends: [host.hub], ...options });
+  const friends = [host.hub];
+  const guest = await (count > 0 ? visitorWithPhotos(browser, host.url, count, { friends, ...options }) : visitor(browser, host.url, { friends, ...options }));
   const { page } = guest;
-  await page.getByRole('button', { name: 'Choose photos' }).waitFor({ timeout: 60_000 });
-  if (count > 0) {
-    const photos = await drawPhotos(page, count);
-    await choose(page, () => page.getByRole('button', { name: 'Choose photos' }).click(), photos);
-    await added(page);
-  }
   await page.getByRole('button', { name: 'Settings' }).click();
   await row(page).waitFor();
   return guest;
@@ -30,7 +25,6 @@ function row(page, name = 'other') {
   return page.locator(`.models [data-model="${name}"]`);
 }
 
-const named = (page, name) => page.getByRole('button', { name, exact: true });
 const download = (page) => page.getByRole('button', { name: /^(Download [\d.]+ MB|Go on): other$/ });
 const ready = (page) => row(page).getByText('downloaded', { exact: true }).waitFor({ timeout: 60_000 });
 

@@ -1,28 +1,13 @@
 // The page end to end, as a visitor sees it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { added, choose, drawPhotos, folderOf, searchWords, shown, visitor, withBrowser } from './helpers.mjs';
+import { added, choose, drawPhotos, end, folderOf, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
 withBrowser((opened) => ({ browser, host } = opened));
 
-/** A visitor with photos in the library. */
-async function withPhotos(count, options) {
-  const guest = await visitor(browser, host.url, options);
-  await guest.page.getByRole('button', { name: 'Choose photos' }).waitFor({ timeout: 60_000 });
-  const photos = await drawPhotos(guest.page, count);
-  await choose(guest.page, () => guest.page.getByRole('button', { name: 'Choose photos' }).click(), photos);
-  const said = await added(guest.page);
-  assert.match(said, new RegExp(`^Done: ${count} added`));
-  return { ...guest, photos };
-}
-
-async function end({ context, strangers, errors }) {
-  await context.close();
-  assert.deepEqual(strangers, [], 'requests to other hosts');
-  assert.deepEqual(errors, [], 'errors on the console');
-}
+const withPhotos = (count, options) => visitorWithPhotos(browser, host.url, count, options);
 
 test('the first screen explains itself', async () => {
   const guest = await visitor(browser, host.url);

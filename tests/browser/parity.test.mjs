@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { launch, realPhotos, serveSite, visitor } from './helpers.mjs';
+import { realPhotos, visitor, withBrowser } from './helpers.mjs';
 
 const run = promisify(execFile);
 const binary = process.env.PHOTORECALL_BIN;
@@ -17,9 +17,8 @@ const EVERY = 5;
 
 let browser, host, page;
 
-before(async () => {
-  if (skip) return;
-  [browser, host] = await Promise.all([launch(), serveSite()]);
+withBrowser(async (opened) => {
+  ({ browser, host } = opened);
   ({ page } = await visitor(browser, host.url));
   // The files come as they would from a person's choice.
   await page.evaluate(() => {
@@ -27,11 +26,7 @@ before(async () => {
     document.body.append(input);
   });
   await page.locator('#parity').setInputFiles(photos);
-});
-after(async () => {
-  await browser?.close();
-  host?.close();
-});
+}, { skip: Boolean(skip) });
 
 async function native(...args) {
   const { stdout } = await run(binary, [...args, '--json'], { maxBuffer: 1 << 28 });

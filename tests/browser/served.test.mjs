@@ -5,9 +5,9 @@ import { execFile, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { drawPhotos, launch, realPhotos, searchWords, serveSite, shown, site, visitor } from './helpers.mjs';
+import { drawPhotos, realPhotos, searchWords, serveSite, shown, site, visitor, withBrowser } from './helpers.mjs';
 
 const run = promisify(execFile);
 const binary = process.env.PHOTORECALL_BIN;
@@ -31,9 +31,8 @@ async function photos() {
   return folder;
 }
 
-before(async () => {
-  if (skip) return;
-  browser = await launch();
+withBrowser(async (opened) => {
+  ({ browser } = opened);
   work = mkdtempSync(join(tmpdir(), 'photorecall-'));
   library = join(work, 'library');
   await run(binary, ['index', await photos(), '--library', library]);
@@ -45,10 +44,9 @@ before(async () => {
     });
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
   });
-});
-after(async () => {
+}, { skip, serve: async () => undefined });
+after(() => {
   server?.kill('SIGINT');
-  await browser?.close();
   if (work) rmSync(work, { recursive: true, force: true });
 });
 

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { added, choose, drawPhotos, searchWords, serveSite, shown, site, visitor, withBrowser } from './helpers.mjs';
+import { choose, named, searchWords, serveSite, shown, site, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 import { files, withModelHub } from './hub.mjs';
 
 const binary = process.env.PHOTORECALL_BIN;
@@ -15,23 +15,14 @@ let browser, host, work;
 withBrowser(async (opened) => {
   ({ browser, host } = opened);
   work = mkdtempSync(join(tmpdir(), 'photorecall-'));
-}, withModelHub);
+}, { serve: withModelHub });
 after(() => {
   rmSync(work, { recursive: true, force: true });
 });
 
-const named = (page, name) => page.getByRole('button', { name, exact: true });
 const settings = (page) => named(page, 'Settings').click();
 
-async function withPhotos(count, url = host.url, options = {}) {
-  const guest = await visitor(browser, url, options);
-  const { page } = guest;
-  await named(page, 'Choose photos').waitFor({ timeout: 60_000 });
-  const photos = await drawPhotos(page, count);
-  await choose(page, () => named(page, 'Choose photos').click(), photos);
-  await added(page);
-  return guest;
-}
+const withPhotos = (count, url = host.url, options = {}) => visitorWithPhotos(browser, url, count, options);
 
 /** Answers the page's next question with yes. */
 function sayYes(page) {

@@ -5,10 +5,11 @@ import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { drawPhotos, launch, serveSite, site, visitor } from './helpers.mjs';
+import { blocksOf } from './examples.mjs';
+import { drawPhotos, serveSite, site, visitor, withBrowser } from './helpers.mjs';
 
 const run = promisify(execFile);
 const binary = process.env.PHOTORECALL_BIN;
@@ -42,13 +43,11 @@ const PAGE = (script) => `<!doctype html><meta charset="utf-8"><title>trial</tit
 
 let browser, work;
 
-before(async () => {
-  if (skip) return;
-  browser = await launch();
+withBrowser((opened) => {
+  ({ browser } = opened);
   work = mkdtempSync(join(tmpdir(), 'photorecall-trials-'));
-});
-after(async () => {
-  await browser?.close();
+}, { skip, serve: async () => undefined });
+after(() => {
   if (work) rmSync(work, { recursive: true, force: true });
 });
 
@@ -160,26 +159,7 @@ test('a program on Node opens a library and searches it', { skip: skip || (!bina
   const library = join(work, 'library');
   await run(binary, ['index', photos, '--library', library]);
   const folder = await project('node', [], {
-    'search.js': `
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import init, { Encoder, Index } from 'photorecall/wasm';
-
-const [library, model, words] = process.argv.slice(2);
-const file = (folder, name) => new Uint8Array(readFileSync(join(folder, name)));
-await init({ module_or_path: readFileSync(fileURLToPath(import.meta.resolve('photorecall/photorecall_bg.wasm'))) });
-
-const manifest = file(library, 'library.manifest');
-const segments = Index.segmentNames(manifest).map((name) => [name, file(library, name)]);
-const index = Index.fromBytes(manifest, new Map(segments));
-const about = file(model, 'manifest.json');
-const files = Object.keys(JSON.parse(new TextDecoder().decode(about)).files).map((name) => [name, file(model, name)]);
-const encoder = new Encoder(about, new Map(files), 'both');
-index.requireModel(encoder.info().model);
-const { found } = index.page({ embedding: encoder.embedText(words), k: 5 });
-console.log(JSON.stringify(found.map(({ photo }) => photo.path)));
-`,
+    'search.js': blocksOf(readFileSync(join(npm, 'docs/api.md'), 'utf8'), 'js node')[0],
   });
   const words = 'a red circle';
   const { stdout } = await run(process.execPath, ['search.js', library, join(site, 'models/photorecall-s'), words], { cwd: folder });

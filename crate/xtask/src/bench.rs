@@ -1,11 +1,11 @@
-//! `cargo xtask bench index` and `bench encoder`: ours beside the peers, in one run; `bench library`: ours alone.
+//! `cargo xtask bench index`, `encoder`, `first-visit`: ours beside the peers, in one run; `bench library`: ours alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{paths, tools, web};
+use crate::{album, paths, tools, web};
 
 /// Vectors like CLIP's are made by this program, which is not part of the project.
 const GENERATOR: &str = "../shared/vectors/generate.py";
@@ -64,6 +64,24 @@ pub fn library(out: &Path, quick: bool) -> Result<()> {
     bench.arg(if quick { "20000" } else { "100000" });
     bench.env("CHROMIUM", tools::chromium()?);
     tools::run(bench.env("PHOTORECALL_SITE", paths::site()))
+}
+
+/// What a page of the same purpose is usually made of.
+const TRANSFORMERS: &str = "@huggingface/transformers@4.3.1";
+
+/// Measures a first visit until the first result, and writes the report to `out`.
+pub fn first_visit(out: &Path, quick: bool) -> Result<()> {
+    web::build(false)?;
+    let peer = paths::target().join("bench/first-visit");
+    tools::npm_install(&peer, &[TRANSFORMERS])?;
+    let mut node = Command::new("node");
+    node.arg(paths::root().join("crate/benches/first_visit.mjs"));
+    node.args([&peer, &album::fetch()?]).arg(out);
+    if quick {
+        node.arg("--quick");
+    }
+    node.env("CHROMIUM", tools::chromium()?);
+    tools::run(node.env("PHOTORECALL_SITE", paths::site()))
 }
 
 /// A bench program, built.

@@ -91,6 +91,8 @@ enum Bench {
     Index,
     /// A library of 100,000 photos: opened, searched and changed in Chromium, filtered natively
     Library,
+    /// A first visit of the page until the first result, beside a page of transformers.js
+    FirstVisit,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -114,6 +116,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Encoder => bench::encoder(&json, quick),
             Bench::Index => bench::index(&json, quick),
             Bench::Library => bench::library(&json, quick),
+            Bench::FirstVisit => bench::first_visit(&json, quick),
         },
     }
 }
