@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { added, choose, drawPhotos, named, searchWords, site, visitor, withBrowser } from './helpers.mjs';
+import { DEVICES, added, choose, drawPhotos, named, searchWords, site, visitor, withBrowser } from './helpers.mjs';
 
 const axe = createRequire(fileURLToPath(new URL('../../crate/npm/package.json', import.meta.url))).resolve('axe-core/axe.min.js');
 const source = readFileSync(axe, 'utf8');
@@ -26,13 +26,12 @@ async function serious(page, state) {
     .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${state}: ${id} at ${target}: ${failureSummary.replace(/\s+/g, ' ')}`));
 }
 
-const VIEWPORTS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
 
-for (const [place, viewport] of Object.entries(VIEWPORTS)) {
+for (const [place, device] of Object.entries(DEVICES)) {
   for (const colorScheme of ['light', 'dark']) {
     test(`axe finds nothing serious: ${place}, ${colorScheme}`, async () => {
       const locale = colorScheme === 'dark' ? 'ko-KR' : 'en-GB';
-      const guest = await visitor(browser, host.url, { viewport, colorScheme, locale, reducedMotion: 'reduce' });
+      const guest = await visitor(browser, host.url, { ...device, colorScheme, locale, reducedMotion: 'reduce' });
       const { page } = guest;
       const [pick] = [page.locator('.welcome .line')];
       await pick.waitFor({ timeout: 60_000 });
@@ -46,6 +45,16 @@ for (const [place, viewport] of Object.entries(VIEWPORTS)) {
       await page.keyboard.press('Escape');
       await searchWords(page, 'a red circle');
       found.push(...(await serious(page, 'results')));
+      for (const [at, view] of ['months', 'topics', 'duplicates'].entries()) {
+        await page.locator('.view').nth(at + 1).click();
+        await page.waitForURL(new RegExp(view));
+        await page.locator(view === 'duplicates' ? '.note:not(:has-text("…"))' : '.card').first().waitFor({ timeout: 60_000 });
+        found.push(...(await serious(page, view)));
+      }
+      await page.goBack();
+      await page.goBack();
+      await page.goBack();
+      await page.locator('.tile').first().waitFor();
       await page.locator('.select').click();
       await page.locator('.tile button').first().click();
       found.push(...(await serious(page, 'selection')));

@@ -44,9 +44,17 @@ export function launch() {
   });
 }
 
-/** A fresh visitor: requests to other hosts (`friends` are none) and errors of the page are written down. */
-export async function visitor(browser, url, { friends = [], ...options } = {}) {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, ...options });
+/** What tells a phone from the desktop that a visitor has otherwise. */
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+export const DEVICES = { phone: PHONE, desktop: {} };
+
+/**
+ * A fresh visitor: requests to other hosts (`friends` are none) and errors of the page are written down. `init` runs
+ * in the page before its own scripts. Without `offline`, the service worker is kept from fetching everything twice.
+ */
+export async function visitor(browser, url, { friends = [], init, offline = false, ...options } = {}) {
+  const serviceWorkers = offline ? 'allow' : 'block';
+  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 }, serviceWorkers, ...options });
   const strangers = [];
   const errors = [];
   context.on('request', (request) => {
@@ -59,6 +67,7 @@ export async function visitor(browser, url, { friends = [], ...options } = {}) {
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   // Headless browsers have no folder dialog: the page's other way is taken.
   await page.addInitScript(() => delete window.showDirectoryPicker);
+  if (init) await page.addInitScript(init);
   await page.goto(url);
   return { context, page, strangers, errors };
 }

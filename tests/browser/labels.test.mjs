@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { added, choose, drawPhotos, end, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
+import { PHONE, added, choose, drawPhotos, end, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 
 let browser, host;
 
@@ -148,12 +148,13 @@ test('many photos are selected, labelled, listed in a file, removed, and put bac
   const second = page.waitForEvent('download');
   await bar.getByRole('button', { name: 'List as JSON' }).click();
   const photos = JSON.parse(readFileSync(await (await second).path(), 'utf8'));
+  assert.deepEqual(photos[0].albums, ['trip, 2019'], 'as they are now');
   assert.deepEqual(photos.map(({ path }) => path), order.slice(1, 5));
   assert.match(photos[0].digest, /^[0-9a-f]{64}$/);
 
   await bar.getByRole('button', { name: 'Remove' }).click();
   await page.locator('.summary', { hasText: '5 photos' }).waitFor();
-  await named(page, 'Undo').click();
+  await page.keyboard.press('Control+z');
   await page.locator('.summary', { hasText: '9 photos' }).waitFor();
   await page.locator('.tile button').first().focus();
   await page.locator('.tile button').first().click({ modifiers: ['Control'] });
@@ -199,21 +200,16 @@ test('the search box offers recent searches and filters; dates said in words; a 
 });
 
 test('selected photos are copied into a folder, and nothing there is written over', async () => {
-  const guest = await visitor(browser, host.url);
-  const { page } = guest;
   // A folder of the browser's own stands for one of the reader's.
-  const stand = () => (window.showDirectoryPicker = async () => navigator.storage.getDirectory());
-  await page.addInitScript(stand);
-  await page.reload();
-  await named(page, 'Choose photos').waitFor({ timeout: 60_000 });
-  const photos = await drawPhotos(page, 4);
-  await choose(page, () => named(page, 'Choose photos').click(), photos);
-  await added(page);
+  const init = () => (window.showDirectoryPicker = async () => navigator.storage.getDirectory());
+  const guest = await visitorWithPhotos(browser, host.url, 4, { ...PHONE, init });
+  const { page, photos } = guest;
   await named(page, 'Select').click();
   await page.keyboard.press('Control+a');
   for (let time = 1; time <= 2; time++) {
     await page.getByRole('button', { name: 'Copy into a folder…' }).click();
-    await page.getByText('4 of 4 photos handed on').nth(time - 1).waitFor();
+    await page.locator('.progress.over').getByText('4 copied').waitFor();
+    await named(page.locator('.progress.over'), 'Close').click();
   }
   const sizes = await page.evaluate(async () => {
     const sizes = {};
@@ -226,7 +222,7 @@ test('selected photos are copied into a folder, and nothing there is written ove
 });
 
 test('a finger goes through the photos', async () => {
-  const guest = await withPhotos(4, { hasTouch: true, viewport: { width: 390, height: 844 } });
+  const guest = await withPhotos(4, PHONE);
   const { page, context } = guest;
   const order = await shown(page);
   await page.locator('.tile button').first().tap();
@@ -241,13 +237,21 @@ test('a finger goes through the photos', async () => {
   await page.getByRole('dialog', { name: order[1] }).waitFor();
   await swipe({ x: 100, y: 400 }, { x: 300, y: 410 });
   await page.getByRole('dialog', { name: order[0] }).waitFor();
+  // A photo that is enlarged is moved, not left.
+  await page.locator('.stage').dblclick({ position: { x: 150, y: 300 } });
+  await page.locator('.stage.zoomed').waitFor();
+  assert.ok(await page.locator('.stage').evaluate((stage) => stage.scrollWidth > stage.clientWidth), 'larger than the window');
+  await swipe({ x: 300, y: 400 }, { x: 100, y: 410 });
+  await page.getByRole('dialog', { name: order[0] }).waitFor();
+  await page.keyboard.press('z');
+  await page.locator('.stage:not(.zoomed)').waitFor();
   await swipe({ x: 200, y: 300 }, { x: 205, y: 500 });
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
   await end(guest);
 });
 
 test('photos that are there twice are found, the further copies selected, and removed with a way back', async () => {
-  const guest = await withPhotos(6);
+  const guest = await withPhotos(6, PHONE);
   const { page } = guest;
   const views = page.getByRole('navigation', { name: 'Ways to look at the photos' });
   const chip = views.getByRole('button', { name: 'Duplicates' });

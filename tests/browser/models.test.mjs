@@ -2,7 +2,7 @@
 // from files; and the change from one model to another.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choose, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
+import { PHONE, choose, named, searchWords, shown, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 import { files, manifestOf, megabytes, withModelHub } from './hub.mjs';
 
 let browser, host;
@@ -34,7 +34,7 @@ async function end({ context, strangers }) {
 }
 
 test('a model is fetched on request only, without a trace of who asks, and can be deleted', async () => {
-  const guest = await atSettings();
+  const guest = await atSettings(0, PHONE);
   const { page } = guest;
   await page.getByText(`only when you press Download`).waitFor();
   await row(page).getByText(`${megabytes} MB · MIT`).waitFor();

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { choose, named, searchWords, serveSite, shown, site, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
+import { PHONE, choose, named, searchWords, serveSite, shown, site, visitor, visitorWithPhotos, withBrowser } from './helpers.mjs';
 import { files, withModelHub } from './hub.mjs';
 
 const binary = process.env.PHOTORECALL_BIN;
@@ -38,7 +38,7 @@ async function exported(page, name) {
 }
 
 test('a library goes out as one file and comes back as it was, after everything was deleted', async () => {
-  const guest = await withPhotos(14);
+  const guest = await withPhotos(14, host.url, PHONE);
   const { page } = guest;
   await searchWords(page, 'a red circle');
   const expected = await shown(page);

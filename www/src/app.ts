@@ -1,5 +1,5 @@
 /** The page: what is shown when, and what leads where. */
-import { type Cluster, type LabelChange, type Library, type Photo, PhotorecallError } from 'photorecall';
+import type { Cluster, LabelChange, Library, Photo } from 'photorecall';
 import { wireAddMenu } from './add-menu.js';
 import { browse, topicOf } from './browse.js';
 import { partChips } from './chips.js';
@@ -11,6 +11,7 @@ import { number, t } from './i18n.js';
 import { type Copies, copies, everything, type Results, results, type Shown } from './lists.js';
 import { ADDING, Panel } from './progress.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
+import { said } from './said.js';
 import { SearchBox } from './search-box.js';
 import { Selection } from './selection.js';
 import { Settings } from './settings.js';
@@ -21,6 +22,9 @@ import { Switching } from './switching.js';
 import { Viewer } from './viewer.js';
 import { viewRow } from './views.js';
 import { welcome } from './welcome.js';
+
+/** What the page calls itself. */
+const NAME = document.title;
 
 export class App {
   private readonly main = find('#main');
@@ -111,7 +115,9 @@ export class App {
     if (!this.readOnly) noteFilled(photos > 0);
     this.box.form.hidden = empty;
     find('.menu').hidden = empty || this.readOnly;
-    this.box.input.value = route.text;
+    const { text } = route;
+    document.title = text ? `${text} · ${NAME}` : NAME;
+    this.box.input.value = text;
     this.box.showPhoto(this.pictureOf(route));
     if (photos === 0) return this.showEmpty(empty);
     let source: Shown | Results | Copies = { ratios: [], items: async () => [] };
@@ -126,7 +132,7 @@ export class App {
       cards = await asking;
       if (!cards) source = await this.sourceOf(route);
     } catch (thrown) {
-      problem = PhotorecallError.from(thrown).message;
+      problem = said(thrown);
     }
     if (asked !== this.asked) return;
     if (cards) return this.putCards(cards, rows);
@@ -244,13 +250,15 @@ export class App {
     return response.ok ? response.blob() : undefined;
   }
 
-  private async label(paths: string[], change: LabelChange): Promise<void> {
+  private async label(paths: string[], change: LabelChange): Promise<Photo[]> {
     try {
       const count = await this.library.label(paths, change);
       toast(t('labelled', { count: number(count) }), undefined, 3000);
       await this.show();
+      return (await this.library.photos(paths)).filter((photo) => photo !== undefined);
     } catch (thrown) {
-      toast(PhotorecallError.from(thrown).message);
+      toast(said(thrown));
+      return [];
     }
   }
 
@@ -259,7 +267,7 @@ export class App {
       await this.library.label([photo.path], change);
       this.offerBack(photo, change);
     } catch (thrown) {
-      toast(PhotorecallError.from(thrown).message);
+      toast(said(thrown));
     }
     await this.show();
     return (await this.library.photo(photo.path)) ?? photo;
@@ -362,7 +370,7 @@ export class App {
       };
       toast(t('removed', { name }), { label: t('undo'), run: () => void undo() }, 15_000);
     } catch (thrown) {
-      toast(PhotorecallError.from(thrown).message);
+      toast(said(thrown));
     }
   }
 

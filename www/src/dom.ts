@@ -46,5 +46,20 @@ export function toast(text: string, action?: { label: string; run: () => void },
     within.querySelector('.toasts')?.remove();
     within.append(h('div', { className: 'toasts', role: 'status' }, [note]));
   } else find('.toasts').append(note);
-  setTimeout(close, ms);
+  // What is pointed at or focused is not taken away.
+  const fade = (): unknown => (note.matches(':hover, :focus-within') ? setTimeout(fade, 2000) : close());
+  setTimeout(fade, ms);
+}
+
+/** Ctrl+Z does what the latest note offers to take back. */
+export function undoByKey(label: string): void {
+  addEventListener('keydown', (event) => {
+    const asked = event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+    if (!asked || event.target instanceof HTMLInputElement) return;
+    const offers = [...document.querySelectorAll<HTMLButtonElement>('.toast button')].filter((button) => button.textContent === label);
+    const latest = offers.at(-1);
+    if (!latest) return;
+    event.preventDefault();
+    latest.click();
+  });
 }

@@ -11,6 +11,7 @@ export function factsOf(
 ): HTMLElement {
   const rows: [string, (Node | string)[]][] = [[t('factPath'), [photo.path]]];
   if (photo.taken) rows.push([t('factTaken'), [dateLink(photo.taken, search)]]);
+  else rows.push([t('changedAt'), [dateLink(timeOf(photo), search)]]);
   if (photo.camera) rows.push([t('factCamera'), [link(photo.camera, `camera:${quoted(photo.camera)}`, search)]]);
   if (photo.gps) rows.push([t('factPlace'), placeOf(photo.gps, search)]);
   const kind = [photo.format?.toUpperCase(), size(photo.bytes)].filter(Boolean).join(', ');
@@ -21,6 +22,11 @@ export function factsOf(
     ...words(t('albums'), photo.albums ?? [], 'album', 'Albums', label, search),
     ...words(t('tags'), photo.tags ?? [], 'tag', 'Tags', label, search),
   ]);
+}
+
+/** The time that a photo without one of its own is sorted by: its file's. */
+function timeOf({ modifiedMs }: Photo): string {
+  return new Date(modifiedMs).toISOString();
 }
 
 /** A word as the search language takes it whole. */

@@ -1,7 +1,7 @@
 /** The language of the page, and how it writes numbers. */
 import { chosen } from './prefs.js';
 import { english, type Words } from './words/en.js';
-import { korean } from './words/ko.js';
+import { korean, koreanReasons } from './words/ko.js';
 
 export const language = (chosen('language') ?? navigator.language).startsWith('ko') ? 'ko' : 'en';
 /** The reader's way to write dates and numbers, in the page's language. */
@@ -11,6 +11,12 @@ const words: Words = language === 'ko' ? korean : english;
 /** The words for a key. */
 export function t(key: keyof Words, values: Record<string, string | number> = {}): string {
   return words[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+/** Why something did not work: in the reader's words where there are some for the error's code. */
+export function why(code: string, reason: string): string {
+  const known = language === 'ko' ? koreanReasons[code] : undefined;
+  return known ? `${known} (${reason})` : reason;
 }
 
 /** A number as the reader writes it. */

@@ -1,7 +1,7 @@
 /** Starts the page. */
 import { type Follow, type Library, PhotorecallError } from 'photorecall';
 import { App } from './app.js';
-import { button, find, h, toast } from './dom.js';
+import { button, find, h, toast, undoByKey } from './dom.js';
 import { language, number, t } from './i18n.js';
 import { keepOffline } from './offline.js';
 import { type Found, findLibrary } from './open.js';
@@ -44,6 +44,7 @@ async function open({ open, fresh }: Found, waiting: Waiting, follow: Follow): P
 async function start(): Promise<void> {
   document.documentElement.lang = language;
   applyTheme();
+  undoByKey(t('undo'));
   const inbox: Inbox = { add: undefined, search: () => undefined };
   acceptDrops(inbox);
   const found = await findLibrary();

@@ -1,7 +1,8 @@
 /** Panels that tell how far work over many photos is, with pause and cancel. */
-import { type Adding, type AddProgress, type JobOptions, PhotorecallError } from 'photorecall';
+import { type AddProgress, type JobOptions, PhotorecallError } from 'photorecall';
 import { announce, button, find, h } from './dom.js';
-import { duration, number, t } from './i18n.js';
+import { duration, number, t, why } from './i18n.js';
+import { said } from './said.js';
 
 /** How work is steered by its panel. */
 export type Steer = Required<Pick<JobOptions, 'signal' | 'gate'>>;
@@ -54,7 +55,7 @@ export class Panel {
   }
 
   /** Runs a job; tells whether it came to its end. */
-  async run(start: (steer: Steer) => Adding): Promise<boolean> {
+  async run(start: (steer: Steer) => AsyncIterable<AddProgress>): Promise<boolean> {
     let shown = 0;
     let done = false;
     try {
@@ -73,7 +74,7 @@ export class Panel {
     } catch (thrown) {
       const error = PhotorecallError.from(thrown);
       this.element.hidden = false;
-      this.finish(error.code === 'aborted' ? this.words.stopped(number(this.latest?.added ?? 0)) : t('failed', { reason: error.message }));
+      this.finish(error.code === 'aborted' ? this.words.stopped(number(this.latest?.added ?? 0)) : said(error));
     }
     this.onSome();
     return done;
@@ -93,7 +94,7 @@ export class Panel {
     this.skipped.hidden = progress.skipped.length === 0;
     this.summary.textContent = t('skipped', { count: number(progress.skipped.length) });
     const fresh = progress.skipped.slice(this.listed);
-    this.list.append(...fresh.map(({ path, reason }) => h('li', { textContent: `${path}: ${reason}` })));
+    this.list.append(...fresh.map(({ path, code, reason }) => h('li', { textContent: `${path}: ${why(code, reason)}` })));
     this.listed = progress.skipped.length;
   }
 

@@ -1,11 +1,11 @@
 /** Failures in the reader's words. */
 import { PhotorecallError } from 'photorecall';
-import { t } from './i18n.js';
+import { t, why } from './i18n.js';
 
 /** What to say of something that was thrown. */
 export function said(thrown: unknown): string {
   const { code, message } = PhotorecallError.from(thrown);
-  const reason = message.replace(/\.$/, '');
+  const reason = why(code, message).replace(/\.$/, '');
   switch (code) {
     case 'offline':
       return t('errorOffline');
@@ -19,6 +19,8 @@ export function said(thrown: unknown): string {
       return t('errorDamaged', { reason });
     case 'insecure_context':
       return t('errorInsecure');
+    case 'query':
+      return reason;
     default:
       return t('errorOther', { reason });
   }

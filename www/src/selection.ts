@@ -2,8 +2,9 @@
 import type { LabelChange, Photo } from 'photorecall';
 import { announce, button, find, h, toast } from './dom.js';
 import { saveList } from './exporting.js';
-import { canCopy, canShare, copyInto, type FileOf, share } from './handing.js';
+import { canCopy, canShare, copies, COPYING, type FileOf, pickTarget, share } from './handing.js';
 import { number, t } from './i18n.js';
+import { Panel } from './progress.js';
 import { said } from './said.js';
 
 /** What the selection asks of the page. */
@@ -13,7 +14,8 @@ export interface Selectable {
   all(): Promise<Photo[]>;
   /** A photo's own file, where it can be had. */
   file: FileOf;
-  label(paths: string[], change: LabelChange): Promise<void>;
+  /** Changes the labels and gives the photos as they are then. */
+  label(paths: string[], change: LabelChange): Promise<Photo[]>;
   remove(paths: string[]): Promise<void>;
   /** The selection is another one now. */
   changed(): void;
@@ -30,7 +32,7 @@ export class Selection {
 
   constructor(private readonly page: Selectable) {
     const labels = page.readOnly ? [] : [
-      button(t('favourite'), 'line', () => void this.label({ favourite: true })),
+      button(t('favourite'), 'line', () => void this.label({ favourite: !this.list.every((photo) => photo.favourite) })),
       this.word,
       button(t('addTag'), 'line', () => this.labelBy((word) => ({ addTags: [word] }))),
       button(t('addAlbum'), 'line', () => this.labelBy((word) => ({ addAlbums: [word] }))),
@@ -43,8 +45,8 @@ export class Selection {
       ...labels,
       button(t('exportCsv'), 'line', () => saveList(this.list, 'csv')),
       button(t('exportJson'), 'line', () => saveList(this.list, 'json')),
-      ...(canCopy() ? [button(t('copyInto'), 'line', () => void this.hand(copyInto))] : []),
-      ...(canShare() ? [button(t('share'), 'line', () => void this.hand(share))] : []),
+      ...(canCopy() ? [button(t('copyInto'), 'line', () => void this.copy())] : []),
+      ...(canShare() ? [button(t('share'), 'line', () => void this.share())] : []),
       ...remove,
     );
     this.word.onkeydown = (event) => {
@@ -101,7 +103,8 @@ export class Selection {
   }
 
   private async label(change: LabelChange): Promise<void> {
-    await this.page.label([...this.photos.keys()], change);
+    for (const photo of await this.page.label([...this.photos.keys()], change)) this.photos.set(photo.path, photo);
+    this.tell();
   }
 
   private labelBy(change: (word: string) => LabelChange): void {
@@ -111,12 +114,24 @@ export class Selection {
     else this.word.focus();
   }
 
-  /** Hands the photos on; those whose files cannot be had are counted. */
-  private async hand(way: (photos: readonly Photo[], fileOf: FileOf) => Promise<number | undefined>): Promise<void> {
+  /** Copies the photos into a folder of the reader's choice. */
+  private async copy(): Promise<void> {
     const { list } = this;
     try {
-      const count = await way(list, this.page.file);
-      if (count !== undefined) toast(t(count < list.length ? 'handedSome' : 'handed', { count: number(count), all: number(list.length) }));
+      const folder = await pickTarget();
+      if (!folder) return;
+      await new Panel(COPYING, () => undefined).run((steer) => copies(folder, list, this.page.file, steer));
+    } catch (thrown) {
+      toast(said(thrown));
+    }
+  }
+
+  /** Hands the photos to another app; those whose files cannot be had are counted. */
+  private async share(): Promise<void> {
+    const { list } = this;
+    try {
+      const count = await share(list, this.page.file);
+      toast(t(count < list.length ? 'handedSome' : 'handed', { count: number(count), all: number(list.length) }));
     } catch (thrown) {
       if (!(thrown instanceof DOMException && thrown.name === 'AbortError')) toast(said(thrown));
     }

@@ -49,18 +49,21 @@ export class Viewer {
       ...(actions.remove ? [button(t('remove'), '', () => this.leave(actions.remove))] : []),
       this.icon('‹', t('previous'), () => void this.step(-1)),
       this.icon('›', t('next'), () => void this.step(1)),
-      this.icon('✕', t('close'), () => this.dialog.close()),
+      this.icon('✕', t('close'), () => this.dialog.close(), 'close'),
     ]);
     this.about.ariaLabel = this.about.title = t('facts');
     this.dialog.append(header, this.stage, this.note);
-    this.dialog.addEventListener('keydown', ({ key, target }) => {
-      if (target instanceof HTMLInputElement) return;
+    this.dialog.addEventListener('keydown', ({ key, target, ctrlKey, metaKey }) => {
+      if (target instanceof HTMLInputElement || ctrlKey || metaKey) return;
       if (key === 'f' && actions.label) void this.like();
       if (key === 'i') this.toggleFacts();
+      if (key === 'z') this.zoom();
       if (key === 'ArrowLeft') void this.step(-1);
       if (key === 'ArrowRight') void this.step(1);
     });
     this.swipes();
+    // A double tap of a finger is one, too.
+    this.stage.ondblclick = ({ clientX, clientY }) => this.zoom(clientX, clientY);
     this.dialog.addEventListener('close', () => {
       this.release();
       actions.closed(this.at);
@@ -69,12 +72,31 @@ export class Viewer {
     document.body.append(this.dialog);
   }
 
+  /** Shows the photo twice as large, at least its own pixels, the given place in sight; or all of it again. */
+  private zoom(x = innerWidth / 2, y = innerHeight / 2): void {
+    const { stage, image } = this;
+    const { left, top, width, height } = image.getBoundingClientRect();
+    // Within its box, the picture is fitted.
+    const scale = Math.min(width / image.naturalWidth, height / image.naturalHeight);
+    const grown = Math.max(1, 2 * scale);
+    const [across, down] = [x - left - width / 2, y - top - height / 2];
+    const zoomed = stage.classList.toggle('zoomed');
+    image.style.width = zoomed ? `${grown * image.naturalWidth}px` : '';
+    const [wide, high] = [stage.scrollWidth - stage.clientWidth, stage.scrollHeight - stage.clientHeight];
+    stage.scrollTo(wide / 2 + (across * grown) / scale, high / 2 + (down * grown) / scale);
+  }
+
+  /** Whether a finger moves the picture instead of leading to another one. */
+  private get zoomed(): boolean {
+    return this.stage.classList.contains('zoomed') || (visualViewport?.scale ?? 1) > 1.01;
+  }
+
   /** A finger drawn sideways goes to the neighbour, down closes. */
   private swipes(): void {
     let start: Touch | undefined;
     this.stage.addEventListener('touchstart', ({ touches }) => (start = touches.length === 1 ? touches[0] : undefined), { passive: true });
     this.stage.addEventListener('touchend', ({ changedTouches: [end] }) => {
-      if (!start || !end) return;
+      if (!start || !end || this.zoomed) return;
       const [across, down] = [end.clientX - start.clientX, end.clientY - start.clientY];
       if (Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(down)) void this.step(across < 0 ? 1 : -1);
       else if (down > SWIPE && down > 2 * Math.abs(across)) this.dialog.close();
@@ -168,10 +190,12 @@ export class Viewer {
   }
 
   private release(): void {
+    this.stage.classList.remove('zoomed');
+    this.image.removeAttribute('style');
     this.image.removeAttribute('src');
   }
 
-  private icon(sign: string, label: string, onclick: () => void): HTMLButtonElement {
-    return h('button', { type: 'button', textContent: sign, ariaLabel: label, title: label, onclick });
+  private icon(sign: string, label: string, onclick: () => void, className = ''): HTMLButtonElement {
+    return h('button', { type: 'button', className, textContent: sign, ariaLabel: label, title: label, onclick });
   }
 }

@@ -155,6 +155,12 @@ export const english = {
   errorModelFile: 'That is not the model: {reason}.',
   errorInsecure: 'Models can be checked only on a page that comes over https.',
   errorOther: 'That did not work: {reason}',
+  changedAt: 'Changed',
+  copying: 'Copying: {done} of {total}',
+  copyPaused: 'Copying paused at {done} of {total}',
+  copied: '{count} copied',
+  copyStopped: 'Stopped: {count} copied',
+  noFile: 'its file cannot be reached',
 };
 
 /** Every language has all of them. */

@@ -157,4 +157,23 @@ export const korean: Words = {
   errorModelFile: '모델 파일이 아닙니다: {reason}.',
   errorInsecure: 'https로 연 페이지에서만 모델을 확인할 수 있습니다.',
   errorOther: '하지 못했습니다: {reason}',
+  changedAt: '파일 변경',
+  copying: '복사 중: {total}장 중 {done}장',
+  copyPaused: '복사 일시 정지: {total}장 중 {done}장',
+  copied: '{count}장 복사함',
+  copyStopped: '멈춤: {count}장 복사함',
+  noFile: '파일을 찾을 수 없습니다',
+};
+
+/** What the errors of these codes say; their own texts are English. */
+export const koreanReasons: Record<string, string> = {
+  aborted: '멈추었습니다',
+  broken_image: '이미지 파일이 손상되었습니다',
+  crashed: '이 파일을 읽다가 오류가 났습니다',
+  image_too_large: '이미지가 너무 큽니다',
+  no_text_tower: '이 모델은 글을 알지 못합니다. 사진으로 찾으세요',
+  not_an_image: '이미지가 아닙니다',
+  not_readable: '파일을 읽을 수 없습니다',
+  query: '검색어를 이해하지 못했습니다',
+  unsupported_format: '읽을 수 없는 형식입니다. JPEG, PNG, WebP로 바꾸세요',
 };
