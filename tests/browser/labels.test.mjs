@@ -262,7 +262,7 @@ test('photos that are there twice are found, the further copies selected, and re
   }, [{ ...double, name: 'copy.jpg' }]);
   await page.locator('.summary', { hasText: '7 photos' }).waitFor();
   await chip.click();
-  await page.locator('.summary', { hasText: '1 photos are there more than once' }).waitFor();
+  await page.locator('.summary', { hasText: '1 photo is there more than once' }).waitFor();
   assert.deepEqual((await shown(page)).sort(), ['copy.jpg', double.name]);
   const bar = page.getByRole('region', { name: 'Selected photos' });
   await bar.getByText('1 selected').waitFor();

@@ -43,7 +43,7 @@ test('a library goes out as one file and comes back as it was, after everything 
   await searchWords(page, 'a red circle');
   const expected = await shown(page);
   await settings(page);
-  await page.getByText(/^14 photos\. [\d.]+ MB used in this browser, [\d.,]+ [MG]B free\.$/).waitFor();
+  await page.getByText(/^14 photos\. [\d.]+ [kM]B used in this browser, [\d.,]+ [MG]B free\.$/).waitFor();
   const file = await exported(page, 'library.tar');
 
   sayYes(page);

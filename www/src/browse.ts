@@ -74,8 +74,7 @@ function cards(all: Card[], thumbnails: Thumbnails): HTMLElement {
     image.dataset['path'] = cover;
     near.observe(image);
     const card = button('', 'card', open);
-    card.append(image, h('strong', { textContent: title }), h('span', { textContent: number(photos) }));
-    card.ariaLabel = `${title}: ${t('count', { count: number(photos) })}`;
+    card.append(image, h('strong', { textContent: title }), h('span', { textContent: t('count', { count: number(photos) }) }));
     return h('li', {}, [card]);
   });
   return h('ul', { className: 'cards', role: 'list' }, items);

@@ -8,9 +8,12 @@ export const language = (chosen('language') ?? navigator.language).startsWith('k
 export const locale = navigator.language.startsWith(language) ? navigator.language : language;
 const words: Words = language === 'ko' ? korean : english;
 
-/** The words for a key. */
+/** The words for a key; `{count:photo:photos}` is the first word for one, the second otherwise. */
 export function t(key: keyof Words, values: Record<string, string | number> = {}): string {
-  return words[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+  return words[key].replace(/\{(\w+)(?::(.*?):(.*?))?\}/g, (_, name: string, one?: string, more?: string) => {
+    const value = String(values[name] ?? '');
+    return one === undefined ? value : ((value === '1' ? one : more) ?? '');
+  });
 }
 
 /** Why something did not work: in the reader's words where there are some for the error's code. */

@@ -170,6 +170,7 @@ export const koreanReasons: Record<string, string> = {
   aborted: '멈추었습니다',
   broken_image: '이미지 파일이 손상되었습니다',
   crashed: '이 파일을 읽다가 오류가 났습니다',
+  indexed_db: '브라우저의 저장소에 쓰지 못했습니다',
   image_too_large: '이미지가 너무 큽니다',
   no_text_tower: '이 모델은 글을 알지 못합니다. 사진으로 찾으세요',
   not_an_image: '이미지가 아닙니다',
