@@ -74,5 +74,7 @@ export async function serveSite(folder = site, answers = {}, { compress, compres
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // One that a failed test leaves behind does not keep its program alive.
+  server.unref();
   return { url: `http://127.0.0.1:${server.address().port}/`, sent, close: () => server.close() };
 }
