@@ -32,10 +32,9 @@ pub fn test() -> Result<()> {
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
         .collect();
     scripts.sort();
-    // Two at a time: a page often waits for one of its own workers.
     tools::run(
         Command::new("node")
-            .args(["--test", "--test-concurrency=2"])
+            .args(["--test", "--test-concurrency=1"])
             .args(scripts)
             .current_dir(paths::root())
             .env("CHROMIUM", chromium)
