@@ -39,6 +39,7 @@ pub enum Error {
         limit: u64,
     },
     /// The image is broken.
+    #[cfg(feature = "photos")]
     #[error("broken {format}: {source}")]
     BrokenImage {
         /// The format's usual name.
@@ -47,6 +48,7 @@ pub enum Error {
         source: ::image::ImageError,
     },
     /// Writing a small JPEG failed.
+    #[cfg(feature = "photos")]
     #[error("the thumbnail could not be written: {source}")]
     Thumbnail {
         /// What the encoder said.
@@ -263,7 +265,9 @@ impl Error {
             Error::UnsupportedFormat { .. } => "unsupported_format",
             Error::NotAnImage { .. } => "not_an_image",
             Error::ImageTooLarge { .. } => "image_too_large",
+            #[cfg(feature = "photos")]
             Error::BrokenImage { .. } => "broken_image",
+            #[cfg(feature = "photos")]
             Error::Thumbnail { .. } => "thumbnail",
             Error::Manifest { .. } => "model_manifest",
             Error::ModelFile { .. } => "model_file",

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { blocksOf } from './examples.mjs';
 import { drawPhotos, serveSite, site, visitor, withBrowser } from './helpers.mjs';
 
@@ -71,6 +72,13 @@ function tool(folder, name, ...args) {
 /** Opens the built page; it has to find what it has added. */
 async function works(folder) {
   if (!existsSync(join(folder, 'models'))) symlinkSync(join(site, 'models'), join(folder, 'models'));
+  const result = await resultOf(folder);
+  assert.deepEqual(result, { added: 3, found: ['blue.png', 'green.png', 'red.png'], kernels: result.kernels });
+  assert.match(result.kernels, /simd/);
+}
+
+/** What the page in a folder leaves in `window.result`; it may ask no other host for anything. */
+async function resultOf(folder) {
   const host = await serveSite(folder);
   const guest = await visitor(browser, host.url);
   const result = await guest.page
@@ -78,9 +86,8 @@ async function works(folder) {
     .then((handle) => handle.jsonValue(), (error) => assert.fail(`${error.message}\n${guest.errors.join('\n')}`));
   await guest.context.close();
   host.close();
-  assert.deepEqual(result, { added: 3, found: ['blue.png', 'green.png', 'red.png'], kernels: result.kernels });
-  assert.match(result.kernels, /simd/);
   assert.deepEqual(guest.strangers, []);
+  return result;
 }
 
 test('without a bundler: <script type=module> and an import map', { skip }, async () => {
@@ -165,6 +172,70 @@ test('a program on Node opens a library and searches it', { skip: skip || (!bina
   const { stdout } = await run(process.execPath, ['search.js', library, join(site, 'models/photorecall-s'), words], { cwd: folder });
   const native = await run(binary, ['search', '--library', library, '-k', '5', '--json', words]);
   assert.deepEqual(JSON.parse(stdout), JSON.parse(native.stdout).map(({ path }) => path));
+});
+
+/** What a person with vectors of her own does, on Node and on a page. */
+const VECTORS = `
+import { loadVectors } from 'photorecall/vectors';
+
+export async function tryVectors(options) {
+  const { VectorIndex } = await loadVectors(options);
+  const [dim, rows] = [48, 2500];
+  let state = 1;
+  const random = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
+  const vectors = Float32Array.from({ length: rows * dim }, random);
+  const of = (id) => vectors.subarray(id * dim, (id + 1) * dim);
+  const made = new VectorIndex(dim);
+  const first = made.add(vectors);
+  made.remove(7);
+  made.compact();
+  const index = VectorIndex.load(made.save());
+  const nearest = (id) => index.search(of(id), { k: 1, recall: 'exact' }).ids[0];
+  const code = (call) => { try { call(); return 'none'; } catch (error) { return error.code; } };
+  return {
+    first,
+    size: index.size,
+    itself: [nearest(3), nearest(2499), nearest(7) === 7],
+    only: [...index.search(of(3), { only: [1, 3, 5] }).ids].sort(),
+    found: [...index.search(of(100)).ids],
+    codes: [
+      code(() => index.add(new Float32Array(3))),
+      code(() => index.search(new Float32Array(dim))),
+      code(() => index.search(of(0), { only: [9999] })),
+      code(() => index.search(of(0), { recall: 'best' })),
+      code(() => VectorIndex.load(new Uint8Array(100))),
+    ],
+  };
+}`;
+
+test('the index alone, on Node and on a page: it gives the same answers, and weighs little', { skip }, async () => {
+  const folder = await project('vectors', [], {
+    'vectors.js': VECTORS,
+    'node.js': `
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { tryVectors } from './vectors.js';
+const wasm = readFileSync(fileURLToPath(import.meta.resolve('photorecall/vectors/photorecall_bg.wasm')));
+console.log(JSON.stringify(await tryVectors({ wasm })));`,
+    'app.js': "import { tryVectors } from './vectors.js'; window.result = await tryVectors();",
+  });
+  const map = { imports: { 'photorecall/vectors': '/node_modules/photorecall/dist/vectors.js' } };
+  writeFileSync(join(folder, 'index.html'), PAGE(`<script type="importmap">${JSON.stringify(map)}</script><script type="module" src="app.js"></script>`));
+  const { found, ...rest } = JSON.parse((await run(process.execPath, ['node.js'], { cwd: folder })).stdout);
+  assert.deepEqual(rest, {
+    first: 0,
+    size: 2499,
+    itself: [3, 2499, false],
+    only: [1, 3, 5],
+    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'damaged'],
+  });
+  assert.equal(found[0], 100);
+  assert.equal(found.length, 10);
+  assert.deepEqual(await resultOf(folder), { found, ...rest });
+  const wasm = readFileSync(join(folder, 'node_modules/photorecall/dist/vectors/photorecall_bg.wasm'));
+  const weight = gzipSync(wasm).length;
+  console.log(`the index alone: ${weight} bytes of wasm, gzip`);
+  assert.ok(weight <= 150_000, `${weight} bytes`);
 });
 
 test('the package has what it says and nothing else', { skip }, async () => {

@@ -4,7 +4,7 @@
 // folder of photographs to try the page with, with an index.json that lists them.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle, check, files } from './bundle.mjs';
 import { withHub } from './hub.mjs';
@@ -17,7 +17,9 @@ const site = resolve(process.env.PHOTORECALL_SITE ?? join(root, 'target/www'));
 rmSync(site, { recursive: true, force: true });
 mkdirSync(site, { recursive: true });
 cpSync(join(root, 'www/static'), site, { recursive: true });
-cpSync(join(npm, 'dist'), join(site, 'photorecall'), { recursive: true });
+// The page has no use for the index alone.
+const used = (source) => !/dist\/vectors(\/|\.|$)/.test(source.split(sep).join('/'));
+cpSync(join(npm, 'dist'), join(site, 'photorecall'), { recursive: true, filter: used });
 const model = join(root, 'models/photorecall-s');
 if (existsSync(model)) cpSync(model, join(site, 'models/photorecall-s'), { recursive: true });
 

@@ -31,8 +31,8 @@ pub use tokenizer::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::image::Preprocess;
+use crate::index::normalise;
 use crate::kernels::Kernels;
-use crate::library::normalise;
 
 /// The file that makes a folder a model.
 pub const MANIFEST: &str = "manifest.json";

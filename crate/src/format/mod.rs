@@ -8,25 +8,35 @@
 //! and that every byte between sections is zero. So a flipped bit anywhere is found.
 
 mod codebook;
+mod collection;
 mod compact;
+#[cfg(feature = "photos")]
 mod ranges;
 mod read;
+#[cfg(feature = "photos")]
 mod records;
 mod section;
+#[cfg(feature = "photos")]
 mod segment;
+mod vectors;
 mod write;
 
 pub use codebook::{CodebookMeta, read_codebook, write_codebook};
+pub use collection::{read_collection, write_collection};
+#[cfg(feature = "photos")]
 pub use ranges::{BLOCK_BYTES, Ranges, read_ranges, write_ranges};
 pub use read::Container;
+#[cfg(feature = "photos")]
 pub use records::{Digest, Record, Records};
 pub use section::{
     bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
     u32_of, u64_of,
 };
+#[cfg(feature = "photos")]
 pub use segment::{
-    Form, Listed, Recorded, Segment, SegmentMeta, read_segment, salvage_photos, write_segment,
+    Listed, Recorded, Segment, SegmentMeta, read_segment, salvage_photos, write_segment,
 };
+pub use vectors::Form;
 pub use write::Writer;
 
 /// The first bytes of every file.
@@ -48,6 +58,10 @@ pub enum Kind {
     Codebook,
     /// What is read of a segment before single ranges of it.
     Ranges,
+    /// Vectors under ids, without photos.
+    Collection,
+    /// Some of a collection's vectors.
+    Part,
 }
 
 impl Kind {
@@ -57,6 +71,8 @@ impl Kind {
             Kind::Manifest => 2,
             Kind::Codebook => 3,
             Kind::Ranges => 4,
+            Kind::Collection => 5,
+            Kind::Part => 6,
         }
     }
 }

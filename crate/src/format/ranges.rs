@@ -12,8 +12,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::codebook::{read_coarse, write_coarse};
-use super::segment::{Form, Listed, Segment, SegmentMeta};
-use super::{Container, Kind, Writer, bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
+use super::segment::{Listed, Segment, SegmentMeta};
+use super::{Container, Form, Kind, Writer};
+use super::{bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
 use crate::error::{Error, Result};
 use crate::index::{Coarse, Lists, Vectors};
 

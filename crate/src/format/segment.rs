@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, Kind, Records, Writer, compact};
-use super::{bytes_of_f16, bytes_of_f32, bytes_of_i8, f16_of, f32_of, i8_of};
+use super::vectors::{read_vectors, write_vectors};
+use super::{Container, Form, Kind, Records, Writer};
 use crate::error::{Error, Result};
-use crate::index::{Rows, TwoTier, Vectors};
+use crate::index::Vectors;
 
 /// What a segment says of itself, in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,25 +80,10 @@ pub struct Segment<'a> {
     pub crc32: u32,
 }
 
-/// How a segment's vectors are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// As [`TwoTier`]; the only one of version 1.
-    #[default]
-    Flat,
-    /// As [`Compact`](crate::index::Compact).
-    Compact,
-}
-
 /// A segment's bytes; `photos` are in the order of the rows.
 pub fn write_segment(meta: &SegmentMeta, photos: &Records, vectors: &Vectors) -> Vec<u8> {
-    let form = match vectors {
-        Vectors::Flat(_) => Form::Flat,
-        Vectors::Compact(_) => Form::Compact,
-    };
     let meta = SegmentMeta {
-        form,
+        form: Form::of(vectors),
         photos: Recorded::Records,
         ..meta.clone()
     };
@@ -108,19 +93,7 @@ pub fn write_segment(meta: &SegmentMeta, photos: &Records, vectors: &Vectors) ->
             serde_json::to_vec(&meta).expect("numbers and a string are JSON"),
         )
         .section(meta.photos.section(), photos.as_bytes().to_vec());
-    let writer = match vectors {
-        Vectors::Flat(index) => write_flat(writer, index.rows()),
-        Vectors::Compact(index) => compact::write(writer, index),
-    };
-    writer.finish()
-}
-
-fn write_flat(writer: Writer, rows: &Rows) -> Writer {
-    writer
-        .section("codes", bytes_of_i8(&rows.codes))
-        .section("scales", bytes_of_f32(&rows.scales))
-        .section("offsets", bytes_of_f32(&rows.offsets))
-        .section("halves", bytes_of_f16(&rows.halves))
+    write_vectors(writer, vectors).finish()
 }
 
 /// Reads a segment; `name` is told in errors.
@@ -135,10 +108,7 @@ pub fn read_segment<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Segment<'a>> {
     let container = Container::open(name, Kind::Segment, bytes)?;
     let meta: SegmentMeta = serde_json::from_slice(container.section("meta")?)
         .map_err(|_| damaged("its account of itself"))?;
-    let vectors = match meta.form {
-        Form::Flat => Vectors::Flat(read_flat(name, meta.dim, &container)?),
-        Form::Compact => Vectors::Compact(Box::new(compact::read(name, meta.dim, &container)?)),
-    };
+    let vectors = read_vectors(name, meta.form, meta.dim, &container)?;
     if vectors.len() != meta.rows {
         return Err(damaged("another number of rows than it says"));
     }
@@ -160,20 +130,6 @@ fn listed(recorded: Recorded, section: &[u8]) -> Option<Listed<'_>> {
         Recorded::Json => Listed::Json(section),
         Recorded::Records => Listed::Records(Records::from_bytes(section.to_vec())?),
     })
-}
-
-fn read_flat(name: &str, dim: usize, container: &Container<'_>) -> Result<TwoTier> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
-    let arrays = Rows {
-        codes: i8_of(container.section("codes")?).ok_or(damaged("its codes"))?,
-        scales: f32_of(container.section("scales")?).ok_or(damaged("its scales"))?,
-        offsets: f32_of(container.section("offsets")?).ok_or(damaged("its offsets"))?,
-        halves: f16_of(container.section("halves")?).ok_or(damaged("its halves"))?,
-    };
-    TwoTier::from_rows(dim, arrays).ok_or(damaged("its vectors do not fit together"))
 }
 
 /// The photos of a segment that is damaged elsewhere, if that part is whole.

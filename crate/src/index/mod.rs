@@ -8,6 +8,7 @@
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! bitset    which rows take part
+//! collection  vectors under ids: what is used without photos
 //! ```
 //! Knows neither photos nor files.
 
@@ -15,6 +16,7 @@ mod bitset;
 mod calibrate;
 mod coarse;
 mod codebook;
+mod collection;
 mod compact;
 pub mod exact;
 mod graph;
@@ -22,6 +24,7 @@ mod graph_build;
 mod ivf;
 mod kmeans;
 mod lvq;
+mod normalise;
 mod parallel;
 mod planner;
 mod pq;
@@ -35,10 +38,12 @@ mod vectors;
 pub use bitset::Bitset;
 pub use coarse::{Coarse, Probe};
 pub use codebook::Codebook;
+pub use collection::{Collection, Part};
 pub use compact::{Compact, Parts, Search};
 pub use graph::Graph;
 pub use ivf::Lists;
 pub use lvq::Lvq;
+pub use normalise::normalise;
 pub use planner::{Effort, Efforts, Explanation, Plan, Recall};
 pub use pq::Pq;
 pub use top::Hit;

@@ -66,6 +66,14 @@ impl Vectors {
         self.len() == 0
     }
 
+    /// Axes of a vector.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Flat(index) => index.dim(),
+            Self::Compact(index) => index.dim(),
+        }
+    }
+
     /// Fills the vector of a row into `out` `[dim]`, as exactly as it is kept.
     pub fn decode_into(&self, row: usize, out: &mut [f32]) {
         match self {

@@ -31,6 +31,7 @@ pub(crate) mod words;
 
 use std::sync::Mutex;
 
+pub use crate::index::normalise;
 pub use browse::{Cluster, Month};
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
@@ -39,7 +40,7 @@ pub use opening::{Damage, Opened, Opening};
 pub use overview::{ByTime, Facets};
 pub use photo::{LabelChange, Photo};
 use places::Places;
-pub use query::{Cursor, Found, Page, Query, Verdict, combine, normalise};
+pub use query::{Cursor, Found, Page, Query, Verdict, combine};
 pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
 use search::Filtered;

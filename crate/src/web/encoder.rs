@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Answer, thrown, thrown_with, to_js};
+use super::answer::{Answer, thrown, thrown_with, to_js};
 use crate::encoder::{MANIFEST, Manifest, Model, ReadFile};
 use crate::error::Error;
 use crate::image::{self, Format, Limits, Metadata, PerceptualHash};

@@ -8,10 +8,8 @@ use serde::Deserialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{
-    Answer, JsCluster, JsDamage, JsDuplicates, JsMonth, JsPage, JsPhoto, JsStats, from_js, thrown,
-    thrown_with, to_js,
-};
+use super::answer::{Answer, from_js, thrown, thrown_with, to_js};
+use super::convert::{JsCluster, JsDamage, JsDuplicates, JsMonth, JsPage, JsPhoto, JsStats};
 use crate::error::Error;
 use crate::index::Recall;
 use crate::library::ask::{Ask, Filter};

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Answer, JsPhoto, to_js};
+use super::answer::{Answer, to_js};
+use super::convert::JsPhoto;
 use super::index::Index;
 use crate::library::Facets;
 

@@ -5,15 +5,26 @@
 //! page ─ npm/src/library.ts ─┬─ worker: Index (library + IndexedDB), Encoder of words
 //!                            └─ workers: Encoder of photos, one each
 //! ```
+//! Without the feature `photos` there is `VectorIndex` alone, which `npm/src/vectors.ts` loads.
+//!
 //! An error becomes a JavaScript `Error` with a `code`. A panic is our own bug: it is told on the
 //! console and ends the module; the npm side then starts the worker anew.
 
+mod answer;
+mod collection;
+#[cfg(feature = "photos")]
 mod convert;
+#[cfg(feature = "photos")]
 mod encoder;
+#[cfg(feature = "photos")]
 mod index;
+#[cfg(feature = "photos")]
 mod listing;
+#[cfg(feature = "photos")]
 mod query;
+#[cfg(feature = "photos")]
 mod self_test;
+#[cfg(feature = "photos")]
 mod transfer;
 
 use wasm_bindgen::prelude::*;
@@ -26,6 +37,7 @@ pub fn start() {
     }));
 }
 
+#[cfg(feature = "photos")]
 /// The SHA-256 of bytes, in lower-case hex: what `Photo.digest` holds.
 #[wasm_bindgen]
 pub fn digest(bytes: &[u8]) -> String {

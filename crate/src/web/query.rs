@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Answer, thrown, thrown_with, to_js};
+use super::answer::{Answer, thrown, thrown_with, to_js};
 use crate::library;
 use crate::library::ask::{Ask, Day, suggest};
 

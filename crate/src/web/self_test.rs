@@ -4,7 +4,7 @@
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Answer, to_js};
+use super::answer::{Answer, to_js};
 use crate::kernels::{GemmScratch, Kernels};
 
 #[wasm_bindgen(typescript_custom_section)]

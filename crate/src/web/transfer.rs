@@ -6,7 +6,7 @@ use js_sys::{Map, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Answer, thrown, thrown_with};
+use super::answer::{Answer, thrown, thrown_with};
 use super::index::Index;
 use crate::error::Error;
 use crate::library::{Commit, Library};

@@ -28,21 +28,30 @@ pub fn build(quick: bool) -> Result<()> {
     Ok(())
 }
 
-/// The wasm and its glue in crate/npm/dist: once for every engine, once for those with relaxed SIMD.
+/// The wasm and its glue in crate/npm/dist: once for every engine, once for those with relaxed SIMD, once
+/// with the index alone.
 fn wasm(profile: &str) -> Result<()> {
     let dist = paths::npm().join("dist");
-    bind(profile, &["--cfg", "relaxed_simd"], &dist.join("relaxed"))?;
-    bind(profile, &[], &dist)
+    bind(
+        profile,
+        "photos",
+        &["--cfg", "relaxed_simd"],
+        &dist.join("relaxed"),
+    )?;
+    bind(profile, "photos", &[], &dist)?;
+    // Of little code, a part is quick enough when it is small: the scan is as fast.
+    bind(profile, "", &["-C", "opt-level=s"], &dist.join("vectors"))
 }
 
 /// Builds the crate with flags of its own, and its glue into a folder. Flags by `cargo rustc` are not
 /// the crates' below: those are built once.
-fn bind(profile: &str, flags: &[&str], folder: &Path) -> Result<()> {
+fn bind(profile: &str, features: &str, flags: &[&str], folder: &Path) -> Result<()> {
     let target = "wasm32-unknown-unknown";
     tools::run(
         tools::cargo()
             .args(["rustc", "--package", "photorecall", "--lib"])
             .args(["--crate-type", "cdylib", "--no-default-features"])
+            .args(["--features", features])
             .args(["--target", target, "--profile", profile, "--"])
             .args(flags),
     )?;

@@ -1,0 +1,140 @@
+//! Vectors under ids ⇄ bytes: a container of containers, one for each part.
+
+use serde::{Deserialize, Serialize};
+
+use super::vectors::{read_vectors, write_vectors};
+use super::{Container, Form, Kind, Writer, bytes_of_u32, bytes_of_u64, u32_of, u64_of};
+use crate::error::{Error, Result};
+use crate::index::{Bitset, Collection, Part};
+
+/// What a collection says of itself, in JSON.
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    dim: usize,
+    next: u32,
+    parts: usize,
+}
+
+/// What a part says of itself, in JSON.
+#[derive(Serialize, Deserialize)]
+struct PartMeta {
+    form: Form,
+}
+
+/// A collection's bytes.
+pub fn write_collection(collection: &Collection) -> Vec<u8> {
+    let meta = Meta {
+        dim: collection.dim(),
+        next: collection.next(),
+        parts: collection.parts().len(),
+    };
+    let mut writer = Writer::new(Kind::Collection).section("meta", json(&meta));
+    for (at, part) in collection.parts().iter().enumerate() {
+        writer = writer.section(&name_of(at), write_part(part));
+    }
+    writer.finish()
+}
+
+/// The collection in `bytes`; `name` is told in errors.
+///
+/// # Errors
+/// As [`Container::open`]; also when the parts do not fit together.
+pub fn read_collection(name: &str, bytes: &[u8]) -> Result<Collection> {
+    let container = Container::open(name, Kind::Collection, bytes)?;
+    let meta: Meta = parsed(name, container.section("meta")?)?;
+    let mut parts = Vec::new();
+    for at in 0..meta.parts {
+        let part = container.section(&name_of(at))?;
+        parts.push(read_part(name, meta.dim, part)?);
+    }
+    Collection::from_parts(meta.dim, meta.next, parts)
+        .ok_or_else(|| damaged(name, "its parts do not fit together"))
+}
+
+fn write_part(part: &Part) -> Vec<u8> {
+    let meta = PartMeta {
+        form: Form::of(&part.vectors),
+    };
+    let writer = Writer::new(Kind::Part)
+        .section("meta", json(&meta))
+        .section("ids", bytes_of_u32(&part.ids))
+        .section("removed", bytes_of_u64(part.removed.words()));
+    write_vectors(writer, &part.vectors).finish()
+}
+
+fn read_part(name: &str, dim: usize, bytes: &[u8]) -> Result<Part> {
+    let container = Container::open(name, Kind::Part, bytes)?;
+    let meta: PartMeta = parsed(name, container.section("meta")?)?;
+    let ids = u32_of(container.section("ids")?).ok_or_else(|| damaged(name, "its ids"))?;
+    let removed = u64_of(container.section("removed")?)
+        .and_then(|words| Bitset::from_words(words, ids.len()))
+        .ok_or_else(|| damaged(name, "its removed rows"))?;
+    Ok(Part {
+        vectors: read_vectors(name, meta.form, dim, &container)?,
+        ids,
+        removed,
+    })
+}
+
+fn name_of(part: usize) -> String {
+    format!("part {part}")
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("numbers and names are JSON")
+}
+
+fn parsed<T: for<'a> Deserialize<'a>>(name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|_| damaged(name, "its account of itself"))
+}
+
+fn damaged(name: &str, reason: &'static str) -> Error {
+    Error::Damaged {
+        what: name.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled() -> Collection {
+        let (mut collection, mut state) = (Collection::new(24).expect("a length"), 1u32);
+        let vectors: Vec<f32> = (0..2100 * 24)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state as f32 / u32::MAX as f32 - 0.5
+            })
+            .collect();
+        collection.add(&vectors).expect("vectors");
+        collection.remove(5);
+        collection.compact();
+        collection.add(&vectors[..48]).expect("vectors");
+        collection.remove(2100);
+        collection
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let collection = filled();
+        let bytes = write_collection(&collection);
+        assert_eq!(read_collection("c", &bytes).expect("whole"), collection);
+        let empty = Collection::new(3).expect("a length");
+        assert_eq!(
+            read_collection("c", &write_collection(&empty)).expect("whole"),
+            empty
+        );
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_cut_is_found() {
+        let bytes = write_collection(&filled());
+        for at in (0..bytes.len()).step_by(bytes.len() / 97) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert!(read_collection("c", &flipped).is_err(), "byte {at}");
+            assert!(read_collection("c", &bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}
