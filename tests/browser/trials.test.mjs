@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { blocksOf } from './examples.mjs';
+import { blocksOf, moduleOf } from './examples.mjs';
 import { drawPhotos, serveSite, site, visitor, withBrowser } from './helpers.mjs';
 
 const run = promisify(execFile);
@@ -217,7 +217,13 @@ import { fileURLToPath } from 'node:url';
 import { tryVectors } from './vectors.js';
 const wasm = readFileSync(fileURLToPath(import.meta.resolve('photorecall/vectors/photorecall_bg.wasm')));
 console.log(JSON.stringify(await tryVectors({ wasm })));`,
-    'app.js': "import { tryVectors } from './vectors.js'; window.result = await tryVectors();",
+    'example.js': moduleOf(blocksOf(readFileSync(join(npm, 'README.md'), 'utf8'), 'js vectors')),
+    'app.js': `
+import { tryVectors } from './vectors.js';
+const wrong = [];
+window.check = (line, value, expected) => value === expected || wrong.push(line);
+await import('./example.js');
+window.result = { ...(await tryVectors()), wrong };`,
   });
   const map = { imports: { 'photorecall/vectors': '/node_modules/photorecall/dist/vectors.js' } };
   writeFileSync(join(folder, 'index.html'), PAGE(`<script type="importmap">${JSON.stringify(map)}</script><script type="module" src="app.js"></script>`));
@@ -231,7 +237,7 @@ console.log(JSON.stringify(await tryVectors({ wasm })));`,
   });
   assert.equal(found[0], 100);
   assert.equal(found.length, 10);
-  assert.deepEqual(await resultOf(folder), { found, ...rest });
+  assert.deepEqual(await resultOf(folder), { found, ...rest, wrong: [] });
   const wasm = readFileSync(join(folder, 'node_modules/photorecall/dist/vectors/photorecall_bg.wasm'));
   const weight = gzipSync(wasm).length;
   console.log(`the index alone: ${weight} bytes of wasm, gzip`);
