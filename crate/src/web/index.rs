@@ -4,16 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use js_sys::{Map, Uint8Array};
-use serde::Deserialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, from_js, thrown, thrown_with, to_js};
 use super::convert::{JsCluster, JsDamage, JsDuplicates, JsMonth, JsPage, JsPhoto, JsStats};
+use super::query::JsQuery;
 use crate::error::Error;
-use crate::index::Recall;
-use crate::library::ask::{Ask, Filter};
-use crate::library::{self, ByTime, LabelChange, Library, ModelRef, Opened, Photo, Query, Word};
+use crate::library::ask::Ask;
+use crate::library::{self, ByTime, LabelChange, Library, ModelRef, Opened, Photo, Word};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -107,79 +106,6 @@ pub struct Index {
     pub(super) thumbnails: RefCell<Vec<Thumbnail>>,
     pub(super) store: Option<IdbStore>,
     damaged: Vec<JsDamage>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct JsQuery {
-    #[serde(default)]
-    embedding: Option<Vec<f32>>,
-    #[serde(default)]
-    text: String,
-    #[serde(default)]
-    filter: String,
-    #[serde(default)]
-    names: Option<bool>,
-    k: usize,
-    #[serde(default)]
-    offset: usize,
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    min_score: Option<f32>,
-    #[serde(default)]
-    exclude: Vec<String>,
-    #[serde(default)]
-    recall: JsRecall,
-    #[serde(default)]
-    grouped: bool,
-}
-
-/// [`Recall`] by JavaScript's names.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum JsRecall {
-    Fast,
-    #[default]
-    High,
-    Exact,
-}
-
-impl From<JsRecall> for Recall {
-    fn from(recall: JsRecall) -> Self {
-        match recall {
-            JsRecall::Fast => Self::Fast,
-            JsRecall::High => Self::High,
-            JsRecall::Exact => Self::Exact,
-        }
-    }
-}
-
-impl JsQuery {
-    fn into_query(self) -> Result<Query, Error> {
-        let ask = Ask::parse(&self.text)?;
-        let more = Ask::parse(&self.filter)?.filter;
-        let looks_at_names = self.names.unwrap_or(true);
-        Ok(Query {
-            names: if looks_at_names {
-                ask.names()
-            } else {
-                String::new()
-            },
-            embedding: self.embedding,
-            filter: match (ask.filter, more) {
-                (Some(one), Some(other)) => Some(Filter::All(vec![one, other])),
-                (one, other) => one.or(other),
-            },
-            k: self.k,
-            offset: self.offset,
-            after: self.after.map(|text| text.parse()).transpose()?,
-            min_score: self.min_score,
-            exclude: self.exclude,
-            recall: self.recall.into(),
-            grouped: self.grouped,
-        })
-    }
 }
 
 impl Index {

@@ -1,11 +1,89 @@
-//! Queries in text, taken apart.
+//! Queries as JavaScript gives them, and in text, taken apart.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, thrown, thrown_with, to_js};
+use crate::error::Error;
+use crate::index::Recall;
 use crate::library;
-use crate::library::ask::{Ask, Day, suggest};
+use crate::library::Query;
+use crate::library::ask::{Ask, Day, Filter, suggest};
+
+/// What [`Index::page`](super::index::Index::page) is asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsQuery {
+    #[serde(default)]
+    embedding: Option<Vec<f32>>,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    filter: String,
+    #[serde(default)]
+    names: Option<bool>,
+    k: usize,
+    #[serde(default)]
+    offset: usize,
+    #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
+    min_score: Option<f32>,
+    #[serde(default)]
+    exclude: Vec<String>,
+    #[serde(default)]
+    recall: JsRecall,
+    #[serde(default)]
+    grouped: bool,
+}
+
+/// [`Recall`] by JavaScript's names.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum JsRecall {
+    Fast,
+    #[default]
+    High,
+    Exact,
+}
+
+impl From<JsRecall> for Recall {
+    fn from(recall: JsRecall) -> Self {
+        match recall {
+            JsRecall::Fast => Self::Fast,
+            JsRecall::High => Self::High,
+            JsRecall::Exact => Self::Exact,
+        }
+    }
+}
+
+impl JsQuery {
+    /// As the library takes it.
+    pub fn into_query(self) -> Result<Query, Error> {
+        let ask = Ask::parse(&self.text)?;
+        let more = Ask::parse(&self.filter)?.filter;
+        let looks_at_names = self.names.unwrap_or(true);
+        Ok(Query {
+            names: if looks_at_names {
+                ask.names()
+            } else {
+                String::new()
+            },
+            embedding: self.embedding,
+            filter: match (ask.filter, more) {
+                (Some(one), Some(other)) => Some(Filter::All(vec![one, other])),
+                (one, other) => one.or(other),
+            },
+            k: self.k,
+            offset: self.offset,
+            after: self.after.map(|text| text.parse()).transpose()?,
+            min_score: self.min_score,
+            exclude: self.exclude,
+            recall: self.recall.into(),
+            grouped: self.grouped,
+        })
+    }
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
