@@ -127,6 +127,20 @@ fn mask(
     }
 }
 
+/// Whether a mask `[t, t]` hides from every query what comes after it, and nothing else.
+fn is_causal(mask: &Mask, t: usize) -> bool {
+    const HIDDEN: f32 = -1e4;
+    let Mask::Constant(mask) = mask else {
+        return false;
+    };
+    let rows = f32_values(mask).unwrap_or_default();
+    let as_it_should = |(at, x): (usize, &f32)| match at % t > at / t {
+        true => *x <= HIDDEN,
+        false => *x == 0.0,
+    };
+    rows.iter().enumerate().all(as_it_should)
+}
+
 /// The rule, for [`super::rules`].
 pub(super) fn rule(
     table: &Table,
@@ -208,6 +222,10 @@ fn find(model: &TypedModel, node: &TypedNode, op: &Softmax) -> Option<Attention>
     }
     let q = concrete(model, at.inputs[0])?;
     let [t, heads, d] = q_axes.map(|axis| q[axis]);
+    let causal = is_causal(&added.0, t);
+    if causal {
+        added.0 = Mask::None;
+    }
     let inputs = [
         (at.inputs[0], q_axes),
         (at.inputs[1], k_axes),
@@ -218,7 +236,13 @@ fn find(model: &TypedModel, node: &TypedNode, op: &Softmax) -> Option<Attention>
         shape.is_some_and(|shape| axes.map(|axis| shape[axis]) == [t, heads, d])
     };
     inputs.iter().all(same).then_some(Attention {
-        shape: AttentionShape { t, heads, d, scale },
+        shape: AttentionShape {
+            t,
+            heads,
+            d,
+            scale,
+            causal,
+        },
         inputs,
         mask: added.0,
         mask_input: added.1,

@@ -22,7 +22,7 @@ use tract_onnx::pb::{
 };
 use tract_onnx::prelude::DatumExt as _;
 
-use super::graph::{Graph, RewriteReport};
+use super::graph::{Graph, RewriteReport, cosine};
 use super::onnx::drop_unused;
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
@@ -189,14 +189,6 @@ pub fn run(
     };
     let outputs: Result<_> = samples.iter().map(one).collect();
     Ok((outputs?, graph.report().clone()))
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        let products = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y));
-        products.sum()
-    };
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// A file's one image tower, where its graph says how large its input is.

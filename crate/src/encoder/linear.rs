@@ -9,8 +9,8 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::ops::{Table, filled, values};
-use crate::kernels::{GemmScratch, Kernels, PackedF32, PackedI8};
+use super::ops::{Table, filled, values, with_scratch};
+use crate::kernels::{Kernels, PackedF32, PackedI8, Then};
 
 /// A packed matrix `[k, n]`.
 #[derive(Debug)]
@@ -76,7 +76,10 @@ impl EvalOp for QLinear {
     fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (x, kernels) = (values(&inputs[0])?, self.table.0);
         filled(&self.shape, |out| match &*self.weights {
-            Weights::I8(w) => kernels.gemm_i8(x, self.rows, w, out, &mut GemmScratch::default()),
+            Weights::I8(w) => with_scratch(|scratch| {
+                kernels.quantise(x, w.k(), None, &mut scratch.rows);
+                kernels.multiply(&scratch.rows, w, Then::Store, out);
+            }),
             Weights::F32(w) => kernels.gemm_f32(x, self.rows, w, out),
         })
     }

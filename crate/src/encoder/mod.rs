@@ -5,19 +5,24 @@
 //!                                                     └ TextEncoder: words ─ Tokenizer ─▶ [dim]
 //! each graph: ONNX ─ tract ─ rules: linear layers in int8, attention, activations on our kernels
 //! ```
-//! An encoder is shared freely between threads: a run has its own state.
+//! An encoder is shared freely between threads: a run has its own state. A text is run at its own length,
+//! where its padding changes nothing.
 
 mod attention;
+mod block;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod convert;
 mod files;
 mod graph;
 mod linear;
 mod manifest;
+mod norm;
 mod onnx;
 mod ops;
+mod patches;
 mod pattern;
 mod rules;
+mod shorten;
 mod tokenizer;
 mod unigram;
 
@@ -178,7 +183,7 @@ impl TextEncoder {
             tower.pad_id,
         )?;
         let bytes = manifest.read(&tower.file, files)?;
-        let graph = Graph::text(
+        let mut graph = Graph::text(
             &tower.file,
             bytes,
             &tower.input,
@@ -186,6 +191,7 @@ impl TextEncoder {
             tower.context_length,
             kernels,
         )?;
+        graph.try_shorter(&tokenizer.ids("a photo of a dog"));
         Ok(Self {
             graph,
             tokenizer,

@@ -18,6 +18,8 @@ use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorPr
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{TractErrorContext as _, bail};
 
+use crate::kernels::nearest;
+
 /// The operator that linear layers become; [`super::linear`] tells tract what it is.
 pub(super) const LINEAR: &str = "photorecall.QLinear";
 
@@ -394,7 +396,7 @@ fn symmetric(raw: &[u8], signed: bool, zero: &[f32], scale: &mut [f32]) -> Vec<u
     let row = |row: &[u8]| -> Vec<u8> {
         let codes = row.iter().enumerate();
         codes
-            .map(|(column, &q)| (code(q, column) / wider[column]).round_ties_even() as i8 as u8)
+            .map(|(column, &q)| nearest(code(q, column) / wider[column]) as u8)
             .collect()
     };
     raw.chunks_exact(n).flat_map(row).collect()

@@ -1,12 +1,13 @@
 //! Operators of ours that stand in tract's graphs.
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use crate::kernels::{AttentionScratch, AttentionShape, Kernels};
+use crate::kernels::{AttentionScratch, AttentionShape, Kernels, Rows};
 
 /// Kernels as part of an operator's identity: tables are told apart by name.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,23 @@ pub(super) fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> TractRes
     Ok(tvec!(out.into_tvalue()))
 }
 
+/// What operators need while they run.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub rows: Rows,
+    pub attention: AttentionScratch,
+    /// Matrices between the layers of a block.
+    pub between: [Vec<f32>; 4],
+}
+
+/// Lends a thread's scratch, which keeps its memory from one operator to the next.
+pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut Scratch) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::default();
+    }
+    SCRATCH.with_borrow_mut(use_it)
+}
+
 /// What is added to an attention's scores.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Mask {
@@ -67,8 +85,37 @@ impl Eq for FusedAttention {}
 
 impl Hash for FusedAttention {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let AttentionShape { t, heads, d, scale } = self.shape;
-        (t, heads, d, scale.to_bits(), &self.mask).hash(state);
+        let AttentionShape { t, heads, d, .. } = self.shape;
+        let (scale, causal) = (self.shape.scale.to_bits(), self.shape.causal);
+        (t, heads, d, scale, causal, &self.mask).hash(state);
+    }
+}
+
+impl FusedAttention {
+    /// Into `out` `[t, heads, d]`; `mask` is the operator's fourth input.
+    pub fn run(
+        &self,
+        qkv: [&[f32]; 3],
+        mask: Option<&TValue>,
+        out: &mut [f32],
+        scratch: &mut AttentionScratch,
+    ) -> TractResult<()> {
+        let t = self.shape.t;
+        let every_query;
+        let mask = match (&self.mask, mask) {
+            (Mask::Constant(mask), _) => Some(values(mask)?),
+            (Mask::Input, Some(mask)) => match values(mask)? {
+                row if row.len() == t => {
+                    every_query = row.repeat(t);
+                    Some(&*every_query)
+                }
+                whole => Some(whole),
+            },
+            _ => None,
+        };
+        let kernels = self.table.0;
+        kernels.attention(qkv, self.shape, mask, out, scratch);
+        Ok(())
     }
 }
 
@@ -84,29 +131,14 @@ impl EvalOp for FusedAttention {
     op_out_of_plan!();
 
     fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let qkv = [
-            values(&inputs[0])?,
-            values(&inputs[1])?,
-            values(&inputs[2])?,
-        ];
+        let [q, k, v] = [0, 1, 2].map(|at| values(&inputs[at]));
+        let (qkv, mask) = ([q?, k?, v?], inputs.get(3));
         let AttentionShape { t, heads, d, .. } = self.shape;
-        let every_query;
-        let mask = match &self.mask {
-            Mask::None => None,
-            Mask::Constant(mask) => Some(values(mask)?),
-            Mask::Input => match values(&inputs[3])? {
-                row if row.len() == t => {
-                    every_query = row.repeat(t);
-                    Some(&*every_query)
-                }
-                whole => Some(whole),
-            },
-        };
-        filled(&[t, heads, d], |out| {
-            self.table
-                .0
-                .attention(qkv, self.shape, mask, out, &mut AttentionScratch::default());
-        })
+        let mut done = Ok(());
+        let filled = filled(&[t, heads, d], |out| {
+            done = with_scratch(|scratch| self.run(qkv, mask, out, &mut scratch.attention));
+        });
+        done.and(filled)
     }
 }
 

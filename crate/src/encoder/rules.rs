@@ -8,41 +8,65 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::{AxisOp, perm_to_ops};
+use tract_onnx::tract_core::ops::cnn::Conv;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
-use tract_onnx::tract_core::ops::nn::{Sigmoid, Softmax};
+use tract_onnx::tract_core::ops::nn::{RmsNorm, Sigmoid, Softmax};
 
 use super::attention;
+use super::block::{self, MlpBlock};
 use super::linear::{QLinear, Weights};
+use super::norm;
 use super::ops::{QuickGelu, Table};
+use super::patches;
 use super::pattern::{Patch, constant, f32_values, with_constant};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, nearest};
 
 /// Smaller matrices gain nothing from int8.
-const MIN_K: usize = 64;
-const MIN_N: usize = 16;
+pub(super) const MIN_K: usize = 64;
+pub(super) const MIN_N: usize = 16;
 
 /// Applies all rules; tells how many nodes of each kind came of it.
 pub(super) fn apply(
     mut model: TypedModel,
     kernels: &'static Kernels,
 ) -> TractResult<(TypedModel, BTreeMap<&'static str, usize>)> {
+    let context = Table(kernels);
     Rewriter::default()
         .with_rule_for::<EinSum>("qlinear", qlinear)
         .with_rule_for::<ElementWiseOp>("quick_gelu", quick_gelu)
         .with_rule_for::<Softmax>("attention", attention::rule)
-        .rewrite(&Table(kernels), &mut model)?;
-    let mut counts = BTreeMap::new();
-    for name in ["QLinear", "Linear", "FusedAttention", "QuickGelu"] {
-        let count = model
-            .nodes()
-            .iter()
-            .filter(|node| node.op.name() == name)
-            .count();
-        counts.insert(name, count);
-    }
+        .with_rule_for::<RmsNorm>("layer_norm", norm::rule)
+        .with_rule_for::<Conv>("patches", patches::rule)
+        .rewrite(&context, &mut model)?;
+    Rewriter::default()
+        .with_rule_for::<TypedBinOp>("block", block::rule)
+        .rewrite(&context, &mut model)?;
+    model.compact()?;
+    let counts = count(&model);
     Ok((model, counts))
+}
+
+/// How many layers of each kind run on our kernels, those within blocks too.
+fn count(model: &TypedModel) -> BTreeMap<&'static str, usize> {
+    let of = |name: &str| {
+        let nodes = model.nodes().iter();
+        nodes.filter(|node| node.op.name() == name).count()
+    };
+    let quick = |node: &&TypedNode| node.op_as::<MlpBlock>().is_some_and(MlpBlock::is_quick);
+    let quick = model.nodes().iter().filter(quick).count();
+    let (attentions, mlps) = (of("AttentionBlock"), of("MlpBlock"));
+    BTreeMap::from([
+        ("QLinear", of("QLinear") + 4 * attentions + 2 * mlps),
+        ("Linear", of("Linear")),
+        ("FusedAttention", of("FusedAttention") + attentions),
+        ("QuickGelu", of("QuickGelu") + quick),
+        ("LayerNorm", of("LayerNorm") + attentions + mlps),
+        ("AttentionBlock", attentions),
+        ("MlpBlock", mlps),
+        ("Patches", of("Patches")),
+    ])
 }
 
 /// How the axes of an EinSum with one constant operand make it a linear layer.
@@ -166,7 +190,7 @@ fn bias_after<'m>(
 
 /// Symmetric int8 a column of `[k, n]`: q and the columns' scales. Weights that were dequantised from
 /// int8 with the largest magnitude at 127 come out as they were.
-fn quantise(w: &[f32], n: usize) -> (Vec<i8>, Vec<f32>) {
+pub(super) fn quantise(w: &[f32], n: usize) -> (Vec<i8>, Vec<f32>) {
     let mut scale = vec![0f32; n];
     for row in w.chunks_exact(n) {
         scale
@@ -177,7 +201,7 @@ fn quantise(w: &[f32], n: usize) -> (Vec<i8>, Vec<f32>) {
     scale.iter_mut().for_each(|most| *most /= 127.0);
     let code = |(x, scale): (&f32, &f32)| {
         if *scale > 0.0 {
-            (x / scale).round_ties_even() as i8
+            nearest(x / scale) as i8
         } else {
             0
         }

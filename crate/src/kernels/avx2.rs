@@ -2,9 +2,10 @@
 
 use core::arch::x86_64::*;
 
-use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, RowAt, fused, store_row};
-use super::{Kernels, Tiles};
+use super::attention::{self, AttentionShape};
+use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
+use super::portable::{self, RowAt, fused, store_row};
+use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of eight sums.
 const NR: usize = 16;
@@ -12,10 +13,12 @@ const NR: usize = 16;
 const MR: usize = 4;
 const F32_MR: usize = 5;
 
+const LAYOUT: Layout = Layout::Pairs { nr: NR };
+
 pub(super) static TABLE: Kernels = Kernels {
     name: "avx2",
     tiles: Tiles {
-        i8: Layout::Pairs { nr: NR },
+        i8: LAYOUT,
         f32_nr: NR,
     },
     dot_f32,
@@ -24,7 +27,9 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
-    gemm_i8,
+    quantise,
+    multiply,
+    layer_norm,
     gemm_f32,
     attention,
     quick_gelu,
@@ -55,7 +60,19 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    portable::attention::<F32_MR, NR>(qkv, shape, mask, out, scratch, fused);
+    attention::attention::<MR, NR>(
+        qkv,
+        shape,
+        mask,
+        out,
+        scratch,
+        |a, stride, pairs, panel, out| match out.len() {
+            MR => dots::<MR>(a, stride, pairs, panel, out),
+            3 => dots::<3>(a, stride, pairs, panel, out),
+            2 => dots::<2>(a, stride, pairs, panel, out),
+            _ => dots::<1>(a, stride, pairs, panel, out),
+        },
+    );
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -190,19 +207,68 @@ pub(super) fn store_sums(both: __m256i, odd: __m256i, sums: &mut [u16]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, scratch);
+fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
+    rows::layer_norm(x, norm, out);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn quantise(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
+    rows::quantise(a, k, norm, LAYOUT, q);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
-        let mut row = 0;
-        while row < m {
-            let rows = (m - row).min(MR);
-            match rows {
-                MR => tile::<MR>(row, panel, w, scratch, out),
-                3 => tile::<3>(row, panel, w, scratch, out),
-                2 => tile::<2>(row, panel, w, scratch, out),
-                _ => tile::<1>(row, panel, w, scratch, out),
+        for row in (0..m).step_by(MR) {
+            match m - row {
+                1 => tile::<1>(row, panel, w, a, then, out),
+                2 => tile::<2>(row, panel, w, a, then, out),
+                3 => tile::<3>(row, panel, w, a, then, out),
+                _ => tile::<MR>(row, panel, w, a, then, out),
             }
-            row += rows;
+        }
+    }
+}
+
+/// Σ over pairs of rows of `a` with a panel of 16 bits.
+#[target_feature(enable = "avx2,fma")]
+fn dots<const ROWS: usize>(
+    a: &[i16],
+    stride: usize,
+    pairs: usize,
+    panel: &[i16],
+    out: &mut [[i32; NR]],
+) {
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+    for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
+        // SAFETY: `b` is 64 bytes: two loads of 32.
+        let b = unsafe {
+            [
+                _mm256_loadu_si256(b.as_ptr().cast()),
+                _mm256_loadu_si256(b.as_ptr().add(NR).cast()),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has `pairs` pairs.
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(2 * pair)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
+            let x = _mm256_set1_epi32(x);
+            sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(b[0], x));
+            sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(b[1], x));
+        }
+    }
+    for (sums, out) in sums.iter().zip(out) {
+        // SAFETY: a row of `out` has the 64 bytes that are written.
+        unsafe {
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), sums[0]);
+            _mm256_storeu_si256(out.as_mut_ptr().add(8).cast(), sums[1]);
         }
     }
 }
@@ -212,7 +278,8 @@ fn tile<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
-    q: &GemmScratch,
+    q: &Rows,
+    then: Then,
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
@@ -253,6 +320,6 @@ fn tile<const ROWS: usize>(
             scale: q.scale[row + r],
             offset: 0,
         };
-        store_row(&lanes, at, w, out);
+        store_row(&lanes, at, w, then, out);
     }
 }

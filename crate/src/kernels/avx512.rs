@@ -2,10 +2,11 @@
 
 use core::arch::x86_64::*;
 
+use super::attention::{self, AttentionShape};
 use super::avx2::store_sums;
-use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, RowAt, fused, store_row};
-use super::{Kernels, Tiles};
+use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
+use super::portable::{self, RowAt, fused, store_row};
+use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of sixteen sums.
 const NR: usize = 32;
@@ -13,10 +14,13 @@ const NR: usize = 32;
 const MR: usize = 12;
 const F32_MR: usize = 8;
 
+const PAIRS: Layout = Layout::Pairs { nr: NR };
+const QUADS: Layout = Layout::Quads { nr: NR };
+
 pub(super) static TABLE: Kernels = Kernels {
     name: "avx512",
     tiles: Tiles {
-        i8: Layout::Pairs { nr: NR },
+        i8: PAIRS,
         f32_nr: NR,
     },
     dot_f32,
@@ -25,7 +29,9 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
-    gemm_i8: gemm_i8_pairs,
+    quantise: quantise_pairs,
+    multiply: multiply_pairs,
+    layer_norm,
     gemm_f32,
     attention,
     quick_gelu,
@@ -36,7 +42,7 @@ pub(super) static TABLE: Kernels = Kernels {
 pub(super) static VNNI: Kernels = Kernels {
     name: "avx512vnni",
     tiles: Tiles {
-        i8: Layout::Quads { nr: NR },
+        i8: QUADS,
         f32_nr: NR,
     },
     dot_f32,
@@ -45,9 +51,11 @@ pub(super) static VNNI: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
-    gemm_i8: gemm_i8_quads,
+    quantise: quantise_quads,
+    multiply: multiply_quads,
+    layer_norm,
     gemm_f32,
-    attention,
+    attention: attention_vnni,
     quick_gelu,
     gelu,
     softmax_rows,
@@ -66,17 +74,6 @@ fn l2_squared_f32(a: &[f32], b: &[f32]) -> f32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
 fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
     portable::gemm_f32::<F32_MR, NR>(a, m, w, out, fused);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn attention(
-    qkv: [&[f32]; 3],
-    shape: AttentionShape,
-    mask: Option<&[f32]>,
-    out: &mut [f32],
-    scratch: &mut AttentionScratch,
-) {
-    portable::attention::<F32_MR, NR>(qkv, shape, mask, out, scratch, fused);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
@@ -203,8 +200,8 @@ macro_rules! by_rows {
 
 /// Rows are dealt out evenly: 197 tokens are 17 tiles of 11 or 12, not 16 of 12 and one of 5.
 fn tiles(m: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = m.div_ceil(MR).max(1);
-    let (base, extra) = (m / count, m % count);
+    let count = m.div_ceil(MR);
+    let (base, extra) = (m / count.max(1), m % count.max(1));
     (0..count).scan(0, move |row, tile| {
         let rows = base + usize::from(tile < extra);
         *row += rows;
@@ -213,21 +210,158 @@ fn tiles(m: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn gemm_i8_pairs(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], q: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, q);
-    for panel in 0..if m > 0 { w.n.div_ceil(NR) } else { 0 } {
-        for (row, rows) in tiles(m) {
-            by_rows!(rows, tile_pairs, (row, panel, w, q, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+fn attention(
+    qkv: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    attention::attention::<MR, NR>(
+        qkv,
+        shape,
+        mask,
+        out,
+        scratch,
+        |a, stride, pairs, panel, out| {
+            by_rows!(out.len(), dots, (a, stride, pairs, panel, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+        },
+    );
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+fn attention_vnni(
+    qkv: [&[f32]; 3],
+    shape: AttentionShape,
+    mask: Option<&[f32]>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    attention::attention::<MR, NR>(
+        qkv,
+        shape,
+        mask,
+        out,
+        scratch,
+        |a, stride, pairs, panel, out| {
+            by_rows!(out.len(), dots_vnni, (a, stride, pairs, panel, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+        },
+    );
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
+    rows::layer_norm(x, norm, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn quantise_pairs(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
+    rows::quantise(a, k, norm, PAIRS, q);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn quantise_quads(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
+    rows::quantise(a, k, norm, QUADS, q);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn multiply_pairs(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    for panel in 0..w.n.div_ceil(NR) {
+        for (row, rows) in tiles(a.scale.len()) {
+            by_rows!(rows, tile_pairs, (row, panel, w, a, then, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
         }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
-fn gemm_i8_quads(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], q: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, q);
-    for panel in 0..if m > 0 { w.n.div_ceil(NR) } else { 0 } {
-        for (row, rows) in tiles(m) {
-            by_rows!(rows, tile_quads, (row, panel, w, q, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+fn multiply_quads(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    for panel in 0..w.n.div_ceil(NR) {
+        for (row, rows) in tiles(a.scale.len()) {
+            by_rows!(rows, tile_quads, (row, panel, w, a, then, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
+        }
+    }
+}
+
+/// Σ over pairs of rows of `a` with a panel of 16 bits.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+fn dots<const ROWS: usize>(
+    a: &[i16],
+    stride: usize,
+    pairs: usize,
+    panel: &[i16],
+    out: &mut [[i32; NR]],
+) {
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+    for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
+        // SAFETY: `b` is 128 bytes: two loads of 64.
+        let b = unsafe {
+            [
+                _mm512_loadu_si512(b.as_ptr().cast()),
+                _mm512_loadu_si512(b.as_ptr().add(NR).cast()),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has `pairs` pairs.
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(2 * pair)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
+            let x = _mm512_set1_epi32(x);
+            sums[r][0] = _mm512_add_epi32(sums[r][0], _mm512_madd_epi16(b[0], x));
+            sums[r][1] = _mm512_add_epi32(sums[r][1], _mm512_madd_epi16(b[1], x));
+        }
+    }
+    for (sums, out) in sums.iter().zip(out) {
+        // SAFETY: a row of `out` has the 128 bytes that are written.
+        unsafe {
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), sums[0]);
+            _mm512_storeu_si512(out.as_mut_ptr().add(16).cast(), sums[1]);
+        }
+    }
+}
+
+/// Σ over pairs of rows of `a` with a panel of 16 bits.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+fn dots_vnni<const ROWS: usize>(
+    a: &[i16],
+    stride: usize,
+    pairs: usize,
+    panel: &[i16],
+    out: &mut [[i32; NR]],
+) {
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+    for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
+        // SAFETY: `b` is 128 bytes: two loads of 64.
+        let b = unsafe {
+            [
+                _mm512_loadu_si512(b.as_ptr().cast()),
+                _mm512_loadu_si512(b.as_ptr().add(NR).cast()),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has `pairs` pairs.
+            let x = unsafe {
+                rows[r]
+                    .as_ptr()
+                    .add(2 * pair)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
+            let x = _mm512_set1_epi32(x);
+            sums[r][0] = _mm512_dpwssd_epi32(sums[r][0], b[0], x);
+            sums[r][1] = _mm512_dpwssd_epi32(sums[r][1], b[1], x);
+        }
+    }
+    for (sums, out) in sums.iter().zip(out) {
+        // SAFETY: a row of `out` has the 128 bytes that are written.
+        unsafe {
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), sums[0]);
+            _mm512_storeu_si512(out.as_mut_ptr().add(16).cast(), sums[1]);
         }
     }
 }
@@ -237,7 +371,8 @@ fn tile_pairs<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
-    q: &GemmScratch,
+    q: &Rows,
+    then: Then,
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
@@ -272,7 +407,7 @@ fn tile_pairs<const ROWS: usize>(
             scale: q.scale[row + r],
             offset: 0,
         };
-        store(sums, at, w, out);
+        store(sums, at, w, then, out);
     }
 }
 
@@ -281,7 +416,8 @@ fn tile_quads<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
-    q: &GemmScratch,
+    q: &Rows,
+    then: Then,
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
@@ -317,18 +453,18 @@ fn tile_quads<const ROWS: usize>(
             scale: q.scale[row + r],
             offset: 128 * q.sum[row + r],
         };
-        store(sums, at, w, out);
+        store(sums, at, w, then, out);
     }
 }
 
 /// Brings one row of a tile back to f32 and writes the columns that are real.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn store(sums: &[__m512i; 2], at: RowAt, w: &PackedI8, out: &mut [f32]) {
+fn store(sums: &[__m512i; 2], at: RowAt, w: &PackedI8, then: Then, out: &mut [f32]) {
     let mut lanes = [0i32; NR];
     // SAFETY: `lanes` holds the 128 bytes that are written.
     unsafe {
         _mm512_storeu_si512(lanes.as_mut_ptr().cast(), sums[0]);
         _mm512_storeu_si512(lanes.as_mut_ptr().add(16).cast(), sums[1]);
     }
-    store_row(&lanes, at, w, out);
+    store_row(&lanes, at, w, then, out);
 }

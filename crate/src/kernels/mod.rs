@@ -3,15 +3,17 @@
 //!
 //! ```text
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
-//!                                       hamming_u64, gemm_i8, gemm_f32, attention, gelu, softmax_rows
+//!                                       hamming_u64, quantise, multiply, gemm_f32, attention,
+//!                                       layer_norm, gelu, softmax_rows
 //! scalar │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `gemm_i8` whole (but for `relaxed-simd`, which halves the weights); other f32 results differ
-//! by rounding.
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, which halves the weights); other f32
+//! results differ by rounding.
 
+mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -22,15 +24,18 @@ mod parity;
 mod portable;
 #[cfg(all(target_arch = "wasm32", relaxed_simd))]
 mod relaxed;
+mod rows;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
 
 use std::sync::LazyLock;
 
+pub use attention::AttentionShape;
 use packed::Layout;
-pub use packed::{AttentionScratch, GemmScratch, PackedF32, PackedI8};
-pub use portable::AttentionShape;
+pub use packed::{AttentionScratch, PackedF32, PackedI8, Rows};
+#[cfg(feature = "photos")]
+pub(crate) use portable::nearest;
 
 /// Attention's signature: query, key, value; shape; mask; output; scratch.
 type Attention =
@@ -38,6 +43,32 @@ type Attention =
 
 /// The signature of `dot_i8_rows`: codes, query, ids, output.
 type DotRows = unsafe fn(&[i8], &[i16], &[u32], &mut [i32]);
+
+/// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// One a column, γ.
+    pub scale: &'a [f32],
+    /// One a column, β.
+    pub bias: &'a [f32],
+    /// ε
+    pub epsilon: f32,
+}
+
+/// What becomes of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Then {
+    /// It takes the output's place.
+    Store,
+    /// It is added to the output.
+    Add,
+    /// Its [`Kernels::quick_gelu`] takes the output's place.
+    QuickGelu,
+    /// Its [`Kernels::gelu`] takes the output's place.
+    Gelu,
+    /// As `Gelu`, with Φ by tanh, as SigLIP was trained with.
+    GeluTanh,
+}
 
 /// How a table tiles its matrices.
 struct Tiles {
@@ -56,7 +87,9 @@ pub struct Kernels {
     dot_i8_rows: DotRows,
     fast_scan: unsafe fn(&[u8], &[u8], &mut [u16]),
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
-    gemm_i8: unsafe fn(&[f32], usize, &PackedI8, &mut [f32], &mut GemmScratch),
+    quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
+    multiply: unsafe fn(&Rows, &PackedI8, Then, &mut [f32]),
+    layer_norm: unsafe fn(&[f32], Norm, &mut [f32]),
     gemm_f32: unsafe fn(&[f32], usize, &PackedF32, &mut [f32]),
     attention: Attention,
     quick_gelu: unsafe fn(&mut [f32]),
@@ -237,25 +270,42 @@ impl Kernels {
         PackedI8::new(self.name, self.tiles.i8, w, (k, n), scale, bias)
     }
 
-    /// `out[m, n] = a[m, k] · w[k, n] + bias`: the rows of `a` are quantised to int8, symmetrically
-    /// and each by its own largest magnitude; products are summed exactly in i32.
+    /// Quantises the rows of `a` `[m, k]` to int8, symmetrically and each by its own largest magnitude;
+    /// normalised before, where asked.
     ///
     /// # Panics
-    /// When the lengths are not m·k and m·n, or `w` was packed by another table.
-    pub fn gemm_i8(
-        &self,
-        a: &[f32],
-        m: usize,
-        w: &PackedI8,
-        out: &mut [f32],
-        scratch: &mut GemmScratch,
-    ) {
+    /// When `a` has no whole rows, or `norm` not `k` columns; so does `layer_norm`.
+    pub fn quantise(&self, a: &[f32], k: usize, norm: Option<Norm>, rows: &mut Rows) {
+        assert!(k > 0 && a.len().is_multiple_of(k), "rows of {k}");
+        if let Some(norm) = norm {
+            assert_eq!((norm.scale.len(), norm.bias.len()), (k, k), "a norm of {k}");
+        }
+        rows.table = self.name;
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.quantise)(a, k, norm, rows) }
+    }
+
+    /// `a[m, k] · w[k, n] + bias`, products summed exactly in i32; `then` says what becomes of it.
+    ///
+    /// # Panics
+    /// When the shapes do not fit each other, or `a` or `w` are another table's.
+    pub fn multiply(&self, a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
         assert_eq!(w.table, self.name, "weights packed by another table");
-        assert_eq!(a.len(), m * w.k, "activations [{m}, {}]", w.k);
-        assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
+        assert_eq!(a.table, self.name, "rows quantised by another table");
+        assert_eq!(a.k, w.k, "activations of {}, weights of {}", a.k, w.k);
+        assert_eq!(out.len(), a.scale.len() * w.n, "output [_, {}]", w.n);
         // SAFETY: `runs_here` found this table's instructions; the lengths agree with the shapes, and
-        // `PackedI8::new` made its panels whole.
-        unsafe { (self.gemm_i8)(a, m, w, out, scratch) }
+        // `PackedI8::new` and `quantise` made panels and rows whole.
+        unsafe { (self.multiply)(a, w, then, out) }
+    }
+
+    /// Normalises rows (Ba, Kiros and Hinton 2016).
+    pub fn layer_norm(&self, x: &[f32], norm: Norm, out: &mut [f32]) {
+        let k = norm.scale.len();
+        assert!(k > 0 && x.len().is_multiple_of(k), "rows of {k}");
+        assert_eq!((norm.bias.len(), out.len()), (k, x.len()), "a norm of {k}");
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.layer_norm)(x, norm, out) }
     }
 
     /// Packs f32 weights `w` `[k, n]` with one bias a column.
@@ -309,6 +359,7 @@ impl Kernels {
             "mask [{t}, {t}]"
         );
         assert!(t > 0 && heads > 0 && d > 0, "an empty attention");
+        assert!(t <= attention::MOST_TOKENS, "{t} tokens");
         // SAFETY: `runs_here` found this table's instructions.
         unsafe { (self.attention)(qkv, shape, mask, out, scratch) }
     }

@@ -51,7 +51,6 @@ impl Layout {
 #[derive(Debug, Clone)]
 pub struct PackedI8 {
     pub(super) table: &'static str,
-    pub(super) layout: Layout,
     pub(super) k: usize,
     pub(super) n: usize,
     /// `k` filled up to whole groups.
@@ -106,7 +105,6 @@ impl PackedI8 {
         }
         Self {
             table,
-            layout,
             k,
             n,
             kp,
@@ -157,9 +155,11 @@ impl PackedF32 {
     }
 }
 
-/// Scratch of `gemm_i8`: the activations of one call, quantised a row.
+/// The rows of a matrix `[m, k]` in int8, as one table multiplies them.
 #[derive(Debug, Clone, Default)]
-pub struct GemmScratch {
+pub struct Rows {
+    pub(super) table: &'static str,
+    pub(super) k: usize,
     /// `[m, kp]` for pairs.
     pub(super) wide: Vec<i16>,
     /// `[m, kp]` for quads.
@@ -168,14 +168,29 @@ pub struct GemmScratch {
     pub(super) scale: Vec<f32>,
     /// One a row: the sum of its quantised values, which undoes the weights' offset.
     pub(super) sum: Vec<i32>,
+    /// A row before it is quantised.
+    pub(super) row: Vec<f32>,
 }
 
-/// Scratch of `attention`, for one head at a time.
+/// Scratch of `attention`: what [`super::attention`] makes of one head, and of a few rows.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionScratch {
-    pub(super) query: Vec<f32>,
-    pub(super) keys: PackedF32,
-    pub(super) values: PackedF32,
+    /// `[t, dp]`, `dp` is `d` filled up to pairs.
+    pub(super) query: Vec<i16>,
+    /// With the scores' scale.
+    pub(super) query_scale: Vec<f32>,
+    /// Panels of keys.
+    pub(super) keys: Vec<i16>,
+    pub(super) key_scale: Vec<f32>,
+    /// Panels of columns.
+    pub(super) values: Vec<i16>,
+    pub(super) value_scale: Vec<f32>,
+    /// One key or value.
+    pub(super) row: Vec<i16>,
+    /// Of a few queries: `[panels, rows, columns]`.
+    pub(super) products: Vec<i32>,
+    /// Of one query.
     pub(super) scores: Vec<f32>,
-    pub(super) mixed: Vec<f32>,
+    /// Of a few queries.
+    pub(super) weights: Vec<i16>,
 }

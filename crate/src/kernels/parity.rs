@@ -1,7 +1,7 @@
-//! Every table against the scalar reference: odd lengths, tails, extremes. Integers and `gemm_i8` to
-//! the bit, other floats to the bound written beside them. A table that could not run is printed.
+//! Every table against the scalar reference: odd lengths, tails, extremes. Integers, `multiply` and
+//! `attention` to the bit, other floats to the bound written beside them. A table that could not run is printed.
 
-use super::{AttentionScratch, AttentionShape, GemmScratch, Kernels};
+use super::{AttentionScratch, AttentionShape, Kernels, Norm, Rows, Then, portable};
 
 /// Lengths around every lane and tile boundary.
 const LENGTHS: &[usize] = &[
@@ -136,16 +136,32 @@ fn int8_gemm_agrees_to_the_bit() {
             a[..k].fill(0.0);
             a[k] = 1e6;
         }
-        let run = |table: &Kernels, bias: Option<&[f32]>| {
+        let (gamma, beta) = (numbers.floats(k, 2.0), numbers.floats(k, 1.0));
+        let norm = Norm {
+            scale: &gamma,
+            bias: &beta,
+            epsilon: 1e-5,
+        };
+        let run = |table: &Kernels, norm: Option<Norm>, bias: Option<&[f32]>, then: Then| {
             let packed = table.pack_i8(&w, k, n, &scale, bias);
-            let mut out = vec![f32::NAN; m * n];
-            table.gemm_i8(&a, m, &packed, &mut out, &mut GemmScratch::default());
+            let mut rows = Rows::default();
+            table.quantise(&a, k, norm, &mut rows);
+            let mut out = vec![if then == Then::Add { 0.5 } else { f32::NAN }; m * n];
+            table.multiply(&rows, &packed, then, &mut out);
             out
         };
         for table in tables() {
-            for bias in [None, Some(bias.as_slice())] {
-                let (got, want) = (run(table, bias), run(scalar(), bias));
-                assert_eq!(got, want, "{} [{m}, {k}] x [{k}, {n}]", table.name());
+            for (norm, bias, then) in [
+                (None, None, Then::Store),
+                (None, Some(bias.as_slice()), Then::Add),
+                (Some(norm), Some(bias.as_slice()), Then::QuickGelu),
+                (Some(norm), None, Then::Gelu),
+                (None, None, Then::GeluTanh),
+            ] {
+                let got = run(table, norm, bias, then);
+                let want = run(scalar(), norm, bias, then);
+                let name = table.name();
+                assert_eq!(got, want, "{name} [{m}, {k}] x [{k}, {n}], {then:?}");
             }
         }
     }
@@ -158,15 +174,45 @@ fn int8_gemm_is_close_to_the_product_in_f64() {
     let (a, w) = (numbers.floats(m * k, 1.0), numbers.int8(k * n));
     let scale = vec![1.0 / 127.0; n];
     let packed = scalar().pack_i8(&w, k, n, &scale, None);
-    let mut out = vec![0.0; m * n];
-    scalar().gemm_i8(&a, m, &packed, &mut out, &mut GemmScratch::default());
+    let (mut rows, mut out) = (Rows::default(), vec![0.25; m * n]);
+    scalar().quantise(&a, k, None, &mut rows);
+    scalar().multiply(&rows, &packed, Then::Add, &mut out);
     for row in 0..m {
         for column in 0..n {
             let exact: f64 = (0..k)
                 .map(|i| f64::from(a[row * k + i]) * f64::from(w[i * n + column]) / 127.0)
                 .sum();
             // An activation is off by at most 1/254: a random walk of 128 steps stays within 0.1.
-            assert!((f64::from(out[row * n + column]) - exact).abs() < 0.1);
+            assert!((f64::from(out[row * n + column]) - 0.25 - exact).abs() < 0.1);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_is_its_formula() {
+    let mut numbers = Numbers(7);
+    for k in [1, 5, 16, 100, 768] {
+        let x: Vec<f32> = numbers.floats(3 * k, 4.0).iter().map(|x| x + 2.0).collect();
+        let (scale, bias) = (numbers.floats(k, 2.0), numbers.floats(k, 1.0));
+        let epsilon = 1e-3;
+        let mut want = Vec::new();
+        for row in x.chunks_exact(k) {
+            let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / k as f64;
+            let squares = row.iter().map(|x| (f64::from(*x) - mean).powi(2));
+            let deviation = (squares.sum::<f64>() / k as f64 + f64::from(epsilon)).sqrt();
+            let normal = |at: usize| (f64::from(row[at]) - mean) / deviation;
+            let of = |at: usize| normal(at) * f64::from(scale[at]) + f64::from(bias[at]);
+            want.extend((0..k).map(|at| of(at) as f32));
+        }
+        for table in tables() {
+            let norm = Norm {
+                scale: &scale,
+                bias: &bias,
+                epsilon,
+            };
+            let mut got = vec![f32::NAN; x.len()];
+            table.layer_norm(&x, norm, &mut got);
+            assert_close(table.name(), "layer_norm", &got, &want, 1e-5);
         }
     }
 }
@@ -200,40 +246,64 @@ fn f32_gemm_agrees_with_scalar() {
 #[test]
 fn attention_agrees_with_scalar_and_with_its_formula() {
     let mut numbers = Numbers(6);
-    for (t, heads, d) in [(1, 1, 4), (5, 2, 8), (33, 3, 20), (50, 4, 64)] {
+    for (t, heads, d) in [(1, 1, 4), (5, 2, 8), (33, 3, 21), (50, 2, 64)] {
         let len = t * heads * d;
         let (q, k, v) = (
             numbers.floats(len, 1.0),
             numbers.floats(len, 1.0),
             numbers.floats(len, 1.0),
         );
-        let mask: Vec<f32> = (0..t * t)
+        let causal: Vec<f32> = (0..t * t)
+            .map(|i| if i % t > i / t { f32::MIN } else { 0.0 })
+            .collect();
+        let padding: Vec<f32> = (0..t * t)
             .map(|i| {
-                if i % t > i / t {
+                if i % t > t / 2 {
                     f32::NEG_INFINITY
                 } else {
                     0.0
                 }
             })
             .collect();
-        let shape = AttentionShape {
-            t,
-            heads,
-            d,
-            scale: (d as f32).powf(-0.5),
-        };
-        for mask in [None, Some(mask.as_slice())] {
+        for mask in [None, Some(&causal), Some(&padding)] {
+            let mut shape = AttentionShape {
+                t,
+                heads,
+                d,
+                scale: (d as f32).powf(-0.5),
+                causal: false,
+            };
+            let mask = mask.map(Vec::as_slice);
             let want = attention_by_formula(&q, &k, &v, shape, mask);
-            for table in tables() {
+            let run = |table: &Kernels, shape, mask| {
                 let mut out = vec![f32::NAN; len];
-                table.attention(
-                    [&q, &k, &v],
-                    shape,
-                    mask,
-                    &mut out,
-                    &mut AttentionScratch::default(),
+                // What another attention left in the scratch changes nothing.
+                let mut scratch = AttentionScratch::default();
+                let more = [q.repeat(3), k.repeat(3), v.repeat(3)];
+                let more = more.each_ref().map(Vec::as_slice);
+                let wider = AttentionShape { t: 3 * t, ..shape };
+                table.attention(more, wider, None, &mut vec![0.0; 3 * len], &mut scratch);
+                table.attention([&q, &k, &v], shape, mask, &mut out, &mut scratch);
+                out
+            };
+            for table in tables() {
+                let name = table.name();
+                let got = run(table, shape, mask);
+                assert_eq!(
+                    got,
+                    run(scalar(), shape, mask),
+                    "{name} [{t}, {heads}, {d}]"
                 );
-                assert_close(table.name(), "attention", &out, &want, 2e-5);
+                // Half a code of a value is 1.2e-4; weights and scores of 12 bits and more do the rest.
+                assert_close(name, "attention", &got, &want, 4e-4);
+            }
+            if mask == Some(&causal) {
+                shape.causal = true;
+                for table in tables() {
+                    let got = run(table, shape, None);
+                    assert_eq!(got, run(scalar(), shape, None), "{} causal", table.name());
+                    assert_close(table.name(), "causal attention", &got, &want, 4e-4);
+                }
             }
         }
     }
@@ -287,10 +357,14 @@ fn activations_are_close_to_their_formulas() {
         assert_close(table.name(), "quick_gelu", &got, &want, 1e-5);
 
         let mut got = inputs.clone();
-        table.gelu(&mut got);
-        // The tanh form differs from Φ by up to 5e-4: enough to catch a wrong constant.
+        portable::gelu_tanh(&mut got);
         let tanh = |x: f64| 0.5 * x * (1.0 + (0.797_884_56 * (x + 0.044_715 * x * x * x)).tanh());
         let want: Vec<f32> = inputs.iter().map(|&x| tanh(f64::from(x)) as f32).collect();
+        assert_close("portable", "gelu_tanh", &got, &want, 1e-5);
+
+        let mut got = inputs.clone();
+        table.gelu(&mut got);
+        // The tanh form differs from Φ by up to 5e-4: enough to catch a wrong constant.
         assert_close(table.name(), "gelu", &got, &want, 5e-4);
         assert!(
             (got[2100] - 0.841_344_8).abs() < 2e-6,
@@ -320,9 +394,10 @@ fn softmax_rows_sum_to_one_even_at_extremes() {
 #[should_panic(expected = "another table")]
 fn weights_of_another_table_are_refused() {
     let packed = scalar().pack_i8(&[1], 1, 1, &[1.0], None);
-    let mut other = packed.clone();
+    let (mut other, mut rows) = (packed.clone(), Rows::default());
     other.table = "none";
-    scalar().gemm_i8(&[1.0], 1, &other, &mut [0.0], &mut GemmScratch::default());
+    scalar().quantise(&[1.0], 1, None, &mut rows);
+    scalar().multiply(&rows, &other, Then::Store, &mut [0.0]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Bodies that every table shares: plain loops over lanes, which the compiler turns into the vectors
 //! of the function that they are inlined into. `madd(a, b, c)` is a·b + c, fused where the table has it.
 
-use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
+use super::Then;
+use super::packed::{PackedF32, PackedI8};
 
 /// Partial sums kept apart, so that a sum needs no order.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// a·b + c, rounded twice: for tables without a fused instruction.
 #[inline(always)]
@@ -77,7 +78,7 @@ pub(super) fn l2_squared_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) 
 /// eˣ for x ≤ 88: 2ⁿ·2ᶠ with f ∈ [-½, ½], 2ᶠ by its Taylor polynomial of degree 6; relative error
 /// below 3·10⁻⁷.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it leaves the nearest integer in the low bits
     let z = (x * std::f32::consts::LOG2_E).clamp(-126.0, 126.0);
     let shifted = z + ROUND;
@@ -112,6 +113,14 @@ pub(super) fn gelu(values: &mut [f32]) {
     }
 }
 
+/// x·Φ(x) with Φ by tanh (Hendrycks and Gimpel 2016): ½(1 + tanh u) = σ(2u), u = √(2/π)·(x + 0.044715·x³).
+#[inline(always)]
+pub(super) fn gelu_tanh(values: &mut [f32]) {
+    for x in values {
+        *x /= 1.0 + exp(-1.595_769 * *x * (1.0 + 0.044_715 * *x * *x));
+    }
+}
+
 #[inline(always)]
 pub(super) fn softmax_rows(values: &mut [f32], columns: usize) {
     for row in values.chunks_exact_mut(columns) {
@@ -143,63 +152,22 @@ fn softmax(row: &mut [f32]) {
 
 /// Rounds to the nearest integer, ties to even, for |x| < 2²²: one addition, the same on every machine.
 #[inline(always)]
-fn nearest(x: f32) -> i32 {
+pub(crate) fn nearest(x: f32) -> i32 {
     ((x + 12_582_912.0).to_bits() as i32).wrapping_sub(0x4B40_0000)
 }
 
-/// Quantises `m` rows of `k` symmetrically to int8, each by its own largest magnitude.
 #[inline(always)]
-pub(super) fn quantise_rows(a: &[f32], m: usize, w: &PackedI8, scratch: &mut GemmScratch) {
-    let (k, kp) = (w.k, w.kp);
-    scratch.scale.clear();
-    scratch.sum.clear();
-    match w.layout {
-        Layout::Pairs { .. } => scratch.wide.resize(m * kp, 0),
-        Layout::Quads { .. } | Layout::Sevens { .. } => scratch.narrow.resize(m * kp, 0),
-    }
-    for (row, values) in a.chunks_exact(k.max(1)).take(m).enumerate() {
-        let most = largest_magnitude(values);
-        let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
-        scratch.scale.push(most / 127.0);
-        let place = row * kp..row * kp + kp;
-        scratch.sum.push(match w.layout {
-            Layout::Pairs { .. } => {
-                quantise(values, inverse, &mut scratch.wide[place], |q| q as i16)
-            }
-            Layout::Quads { .. } | Layout::Sevens { .. } => {
-                quantise(values, inverse, &mut scratch.narrow[place], |q| q as i8)
-            }
-        });
-    }
-}
-
-#[inline(always)]
-fn largest_magnitude(values: &[f32]) -> f32 {
+pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
+    let (lanes, rest) = values.as_chunks::<LANES>();
     let mut largest = [0f32; LANES];
-    for part in values.chunks(LANES) {
-        for (most, x) in largest.iter_mut().zip(part) {
-            *most = if x.abs() > *most { x.abs() } else { *most };
+    for part in lanes {
+        for lane in 0..LANES {
+            let x = part[lane].abs();
+            largest[lane] = if x > largest[lane] { x } else { largest[lane] };
         }
     }
-    largest.iter().copied().fold(0.0, f32::max)
-}
-
-#[inline(always)]
-fn quantise<T: Default>(
-    values: &[f32],
-    inverse: f32,
-    out: &mut [T],
-    cast: impl Fn(i32) -> T,
-) -> i32 {
-    let (real, filling) = out.split_at_mut(values.len());
-    let mut sum = 0;
-    for (q, x) in real.iter_mut().zip(values) {
-        let rounded = nearest(x * inverse);
-        sum += rounded;
-        *q = cast(rounded);
-    }
-    filling.iter_mut().for_each(|q| *q = T::default());
-    sum
+    let rest = rest.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+    largest.iter().copied().fold(rest, f32::max)
 }
 
 /// `out[m, n] = a[m, k] · w[k, n] + bias`, in tiles of `MR` rows and `NR` columns.
@@ -263,63 +231,6 @@ fn tile<const MR: usize, const NR: usize>(
     *sums = acc;
 }
 
-/// The shape of one attention: `t` tokens, `heads` heads of `d`; scores are scaled by `scale`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AttentionShape {
-    /// Tokens.
-    pub t: usize,
-    /// Heads.
-    pub heads: usize,
-    /// Length of a head's query, key and value.
-    pub d: usize,
-    /// What scores are multiplied by before the softmax, usually 1/√d.
-    pub scale: f32,
-}
-
-/// softmax(q·kᵀ·scale + mask)·v a head; `q`, `k`, `v`, `out` are `[t, heads, d]`, `mask` is `[t, t]`.
-#[inline(always)]
-pub(super) fn attention<const MR: usize, const NR: usize>(
-    [q, k, v]: [&[f32]; 3],
-    shape: AttentionShape,
-    mask: Option<&[f32]>,
-    out: &mut [f32],
-    scratch: &mut AttentionScratch,
-    madd: impl Fn(f32, f32, f32) -> f32 + Copy,
-) {
-    let AttentionShape { t, heads, d, scale } = shape;
-    let width = heads * d;
-    let AttentionScratch {
-        query,
-        keys,
-        values,
-        scores,
-        mixed,
-    } = scratch;
-    scores.resize(t * t, 0.0);
-    mixed.resize(t * d, 0.0);
-    for head in 0..heads {
-        let at = head * d;
-        query.clear();
-        for row in q.chunks_exact(width) {
-            query.extend(row[at..at + d].iter().map(|x| x * scale));
-        }
-        keys.fill(d, t, NR, |row, column| k[column * width + at + row]);
-        values.fill(t, d, NR, |row, column| v[row * width + at + column]);
-        gemm_f32::<MR, NR>(query, t, keys, scores, madd);
-        if let Some(mask) = mask {
-            scores
-                .iter_mut()
-                .zip(mask)
-                .for_each(|(score, mask)| *score += mask);
-        }
-        softmax_rows(scores, t);
-        gemm_f32::<MR, NR>(scores, t, values, mixed, madd);
-        for (row, mixed) in out.chunks_exact_mut(width).zip(mixed.chunks_exact(d)) {
-            row[at..at + d].copy_from_slice(mixed);
-        }
-    }
-}
-
 /// One finished row of an int8 tile: integers back to f32. Multiply, then add: fused or not would
 /// differ between machines.
 #[inline(always)]
@@ -345,14 +256,36 @@ pub(super) fn store_row<const NR: usize>(
     lanes: &[i32; NR],
     at: RowAt,
     w: &PackedI8,
+    then: Then,
     out: &mut [f32],
 ) {
-    let columns = (w.n - at.column).min(NR);
-    let mut values = [0f32; NR];
     let place = at.column..at.column + NR;
     let (scales, bias) = (&w.scale[place.clone()], &w.bias[place]);
+    let mut values = [0f32; NR];
     for c in 0..NR {
-        values[c] = epilogue(lanes[c] - at.offset, at.scale, scales[c], bias[c]);
+        values[c] = epilogue(
+            lanes[c].wrapping_sub(at.offset),
+            at.scale,
+            scales[c],
+            bias[c],
+        );
     }
-    out[at.row * w.n + at.column..][..columns].copy_from_slice(&values[..columns]);
+    match then {
+        Then::Store | Then::Add => {}
+        Then::QuickGelu => quick_gelu(&mut values),
+        Then::Gelu => gelu(&mut values),
+        Then::GeluTanh => gelu_tanh(&mut values),
+    }
+    let out = &mut out[at.row * w.n + at.column..];
+    let adds = then == Then::Add;
+    if w.n - at.column >= NR {
+        let out = &mut out[..NR];
+        for c in 0..NR {
+            out[c] = values[c] + if adds { out[c] } else { 0.0 };
+        }
+    } else {
+        for (out, value) in out.iter_mut().zip(values).take(w.n - at.column) {
+            *out = value + if adds { *out } else { 0.0 };
+        }
+    }
 }

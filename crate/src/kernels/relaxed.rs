@@ -5,38 +5,38 @@
 
 use core::arch::wasm32::*;
 
-use super::packed::{GemmScratch, Layout, PackedI8};
-use super::portable::{self, RowAt, store_row};
-use super::{Kernels, Tiles, simd128};
+use super::packed::{Layout, PackedI8, Rows};
+use super::portable::{RowAt, store_row};
+use super::{Kernels, Then, Tiles, rows, simd128};
 
 /// Columns of a panel: three registers of four sums.
 const NR: usize = 12;
 /// Rows of a tile: nine sums, three weights and an activation fit sixteen registers.
 const MR: usize = 3;
 
+const LAYOUT: Layout = Layout::Sevens { nr: NR };
+
 pub(super) static TABLE: Kernels = Kernels {
     name: "relaxed-simd",
     tiles: Tiles {
-        i8: Layout::Sevens { nr: NR },
+        i8: LAYOUT,
         ..simd128::TILES
     },
-    gemm_i8,
+    quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
+    multiply,
     ..simd128::TABLE
 };
 
 #[target_feature(enable = "relaxed-simd")]
-fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, scratch);
+fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
-        let mut row = 0;
-        while row < m {
-            let rows = (m - row).min(MR);
-            match rows {
-                MR => tile::<MR>(row, panel, w, scratch, out),
-                2 => tile::<2>(row, panel, w, scratch, out),
-                _ => tile::<1>(row, panel, w, scratch, out),
+        for row in (0..m).step_by(MR) {
+            match m - row {
+                1 => tile::<1>(row, panel, w, a, then, out),
+                2 => tile::<2>(row, panel, w, a, then, out),
+                _ => tile::<MR>(row, panel, w, a, then, out),
             }
-            row += rows;
         }
     }
 }
@@ -46,7 +46,8 @@ fn tile<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
-    q: &GemmScratch,
+    q: &Rows,
+    then: Then,
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
@@ -77,6 +78,6 @@ fn tile<const ROWS: usize>(
             scale: q.scale[row + r],
             offset: 64 * q.sum[row + r],
         };
-        store_row(&lanes, at, w, out);
+        store_row(&lanes, at, w, then, out);
     }
 }

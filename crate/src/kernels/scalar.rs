@@ -1,16 +1,19 @@
 //! The reference: what every other table is measured against.
 
-use super::packed::{AttentionScratch, GemmScratch, Layout, PackedI8};
-use super::portable::{self, AttentionShape, epilogue, two_roundings};
-use super::{Kernels, Tiles};
+use super::attention::{self, AttentionShape};
+use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
+use super::portable::{self, RowAt, store_row, two_roundings};
+use super::{Kernels, Then, Tiles, rows};
 
 const NR: usize = 8;
 const MR: usize = 4;
 
+const LAYOUT: Layout = Layout::Pairs { nr: NR };
+
 pub(super) static TABLE: Kernels = Kernels {
     name: "scalar",
     tiles: Tiles {
-        i8: Layout::Pairs { nr: NR },
+        i8: LAYOUT,
         f32_nr: NR,
     },
     dot_f32: |a, b| portable::dot_f32(a, b, two_roundings),
@@ -19,7 +22,9 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
-    gemm_i8,
+    quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
+    multiply,
+    layer_norm: rows::layer_norm,
     gemm_f32: |a, m, w, out| portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings),
     attention,
     quick_gelu: portable::quick_gelu,
@@ -68,22 +73,40 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    portable::attention::<MR, NR>(qkv, shape, mask, out, scratch, two_roundings);
+    attention::attention::<MR, NR>(qkv, shape, mask, out, scratch, dots);
 }
 
-fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, scratch);
-    for (row, out) in out.chunks_exact_mut(w.n.max(1)).take(m).enumerate() {
-        let values = &scratch.wide[row * w.kp..(row + 1) * w.kp];
-        for (column, out) in out.iter_mut().enumerate() {
-            let panel = &w.data[column / NR * NR * w.kp..];
-            let at = |k: usize| panel[k / 2 * NR * 2 + column % NR * 2 + k % 2] as i8;
-            let sum = values
-                .iter()
-                .enumerate()
-                .map(|(k, &x)| i32::from(x) * i32::from(at(k)))
-                .sum();
-            *out = epilogue(sum, scratch.scale[row], w.scale[column], w.bias[column]);
+fn dots(a: &[i16], stride: usize, pairs: usize, panel: &[i16], out: &mut [[i32; NR]]) {
+    for (row, out) in out.iter_mut().enumerate() {
+        *out = [0; NR];
+        let values = &a[row * stride..][..2 * pairs];
+        for (x, b) in values.chunks_exact(2).zip(panel.chunks_exact(2 * NR)) {
+            for (sum, b) in out.iter_mut().zip(b.chunks_exact(2)) {
+                let product = |at: usize| i32::from(x[at]) * i32::from(b[at]);
+                *sum = sum.wrapping_add(product(0).wrapping_add(product(1)));
+            }
+        }
+    }
+}
+
+fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    for (row, &scale) in a.scale.iter().enumerate() {
+        let values = &a.wide[row * w.kp..][..w.kp];
+        for (panel, weights) in w.data.chunks_exact(NR * w.kp).enumerate() {
+            let mut sums = [0i32; NR];
+            for (x, b) in values.chunks_exact(2).zip(weights.chunks_exact(2 * NR)) {
+                for (sum, b) in sums.iter_mut().zip(b.chunks_exact(2)) {
+                    *sum += i32::from(x[0]) * i32::from(b[0] as i8);
+                    *sum += i32::from(x[1]) * i32::from(b[1] as i8);
+                }
+            }
+            let at = RowAt {
+                row,
+                column: panel * NR,
+                scale,
+                offset: 0,
+            };
+            store_row(&sums, at, w, then, out);
         }
     }
 }

@@ -2,17 +2,20 @@
 
 use core::arch::wasm32::*;
 
-use super::packed::{AttentionScratch, GemmScratch, Layout, PackedF32, PackedI8};
-use super::portable::{self, AttentionShape, RowAt, store_row, two_roundings};
-use super::{Kernels, Tiles};
+use super::attention::{self, AttentionShape};
+use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
+use super::portable::{self, RowAt, store_row, two_roundings};
+use super::{Kernels, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of four sums.
 const NR: usize = 8;
 /// Rows of a tile: engines map v128 to sixteen registers at best.
 const MR: usize = 4;
 
+const LAYOUT: Layout = Layout::Pairs { nr: NR };
+
 pub(super) const TILES: Tiles = Tiles {
-    i8: Layout::Pairs { nr: NR },
+    i8: LAYOUT,
     f32_nr: NR,
 };
 
@@ -25,7 +28,9 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
-    gemm_i8,
+    quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
+    multiply,
+    layer_norm: rows::layer_norm,
     gemm_f32,
     attention,
     quick_gelu: portable::quick_gelu,
@@ -44,7 +49,19 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    portable::attention::<MR, NR>(qkv, shape, mask, out, scratch, two_roundings);
+    attention::attention::<MR, NR>(
+        qkv,
+        shape,
+        mask,
+        out,
+        scratch,
+        |a, stride, pairs, panel, out| match out.len() {
+            MR => dots::<MR>(a, stride, pairs, panel, out),
+            3 => dots::<3>(a, stride, pairs, panel, out),
+            2 => dots::<2>(a, stride, pairs, panel, out),
+            _ => dots::<1>(a, stride, pairs, panel, out),
+        },
+    );
 }
 
 fn sum_i32(v: v128) -> i32 {
@@ -177,19 +194,51 @@ fn store_sums(both: v128, odd: v128, sums: &mut [u16]) {
     }
 }
 
-fn gemm_i8(a: &[f32], m: usize, w: &PackedI8, out: &mut [f32], scratch: &mut GemmScratch) {
-    portable::quantise_rows(a, m, w, scratch);
+/// Σ over pairs of rows of `a` with a panel of 16 bits.
+#[inline(always)]
+fn dots<const ROWS: usize>(
+    a: &[i16],
+    stride: usize,
+    pairs: usize,
+    panel: &[i16],
+    out: &mut [[i32; NR]],
+) {
+    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let mut sums = [[i32x4_splat(0); 2]; ROWS];
+    for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
+        // SAFETY: `b` is 32 bytes: two loads of 16.
+        let b = unsafe {
+            [
+                v128_load(b.as_ptr().cast()),
+                v128_load(b.as_ptr().add(NR).cast()),
+            ]
+        };
+        for r in 0..ROWS {
+            // SAFETY: a row has `pairs` pairs.
+            let x = unsafe { v128_load32_splat(rows[r].as_ptr().add(2 * pair).cast()) };
+            sums[r][0] = i32x4_add(sums[r][0], i32x4_dot_i16x8(x, b[0]));
+            sums[r][1] = i32x4_add(sums[r][1], i32x4_dot_i16x8(x, b[1]));
+        }
+    }
+    for (sums, out) in sums.iter().zip(out) {
+        // SAFETY: a row of `out` has the 32 bytes that are written.
+        unsafe {
+            v128_store(out.as_mut_ptr().cast(), sums[0]);
+            v128_store(out.as_mut_ptr().add(4).cast(), sums[1]);
+        }
+    }
+}
+
+fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
-        let mut row = 0;
-        while row < m {
-            let rows = (m - row).min(MR);
-            match rows {
-                MR => tile::<MR>(row, panel, w, scratch, out),
-                3 => tile::<3>(row, panel, w, scratch, out),
-                2 => tile::<2>(row, panel, w, scratch, out),
-                _ => tile::<1>(row, panel, w, scratch, out),
+        for row in (0..m).step_by(MR) {
+            match m - row {
+                1 => tile::<1>(row, panel, w, a, then, out),
+                2 => tile::<2>(row, panel, w, a, then, out),
+                3 => tile::<3>(row, panel, w, a, then, out),
+                _ => tile::<MR>(row, panel, w, a, then, out),
             }
-            row += rows;
         }
     }
 }
@@ -199,7 +248,8 @@ fn tile<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
-    q: &GemmScratch,
+    q: &Rows,
+    then: Then,
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
@@ -233,6 +283,6 @@ fn tile<const ROWS: usize>(
             scale: q.scale[row + r],
             offset: 0,
         };
-        store_row(&lanes, at, w, out);
+        store_row(&lanes, at, w, then, out);
     }
 }

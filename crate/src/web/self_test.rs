@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, to_js};
-use crate::kernels::{GemmScratch, Kernels};
+use crate::kernels::{AttentionScratch, AttentionShape, Kernels, Rows, Then};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -81,6 +81,7 @@ fn compare(
         ),
     ];
     mismatches.extend(gemm(table, scalar, &f, &a, length));
+    mismatches.extend(attention(table, scalar, &f));
     let wrong = checks.iter().filter(|(_, right)| !right);
     mismatches.extend(wrong.map(|(name, _)| format!("{} {name} at length {length}", table.name())));
 }
@@ -103,12 +104,32 @@ fn gemm(
         .collect();
     let run = |table: &'static Kernels| {
         let packed = table.pack_i8(&w, k, N, &[0.01; N], Some(&[0.5; N]));
-        let mut out = vec![0.0; 3 * N];
-        table.gemm_i8(&a, 3, &packed, &mut out, &mut GemmScratch::default());
+        let (mut rows, mut out) = (Rows::default(), vec![0.0; 3 * N]);
+        table.quantise(&a, k, None, &mut rows);
+        table.multiply(&rows, &packed, Then::Store, &mut out);
         out
     };
     let wrong = run(table) != run(scalar);
-    wrong.then(|| format!("{} gemm_i8 at k {k}", table.name()))
+    wrong.then(|| format!("{} multiply at k {k}", table.name()))
+}
+
+/// One head over tokens of two values: to the bit.
+fn attention(table: &'static Kernels, scalar: &'static Kernels, x: &[f32]) -> Option<String> {
+    let shape = AttentionShape {
+        t: x.len() / 2,
+        heads: 1,
+        d: 2,
+        scale: 0.5,
+        causal: true,
+    };
+    let x = &x[..2 * shape.t];
+    let run = |table: &'static Kernels| {
+        let (mut scratch, mut out) = (AttentionScratch::default(), vec![0.0; x.len()]);
+        table.attention([x; 3], shape, None, &mut out, &mut scratch);
+        out
+    };
+    let wrong = shape.t > 0 && run(table) != run(scalar);
+    wrong.then(|| format!("{} attention over {} tokens", table.name(), shape.t))
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014) from a fixed seed.

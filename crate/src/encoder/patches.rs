@@ -1,0 +1,218 @@
+//! A convolution over patches that do not overlap, as an operator of ours: one linear layer in int8.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec};
+use tract_onnx::tract_core::ops::nn::DataFormat;
+
+use super::ops::{Table, filled, values, with_scratch};
+use super::pattern::{Patch, f32_values};
+use super::rules::{MIN_K, MIN_N, quantise};
+use crate::kernels::{PackedI8, Then};
+
+/// `[1, channels, height, width]` → `[1, patches, n]`, patches row by row.
+#[derive(Debug, Clone)]
+pub(super) struct Patches {
+    weights: Arc<PackedI8>,
+    /// Channels, height, width of the image.
+    image: [usize; 3],
+    /// Height and width of a patch.
+    patch: [usize; 2],
+    table: Table,
+}
+
+impl PartialEq for Patches {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.weights, &other.weights)
+    }
+}
+
+impl Eq for Patches {}
+
+impl Hash for Patches {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.weights) as usize).hash(state);
+    }
+}
+
+impl Patches {
+    fn grid(&self) -> [usize; 2] {
+        let ([_, height, width], [tall, wide]) = (self.image, self.patch);
+        [height / tall, width / wide]
+    }
+
+    /// A patch a row, its values in the order of the filters' weights.
+    fn gather(&self, x: &[f32], rows: &mut Vec<f32>) {
+        let [channels, height, width] = self.image;
+        let ([tall, wide], [down, across]) = (self.patch, self.grid());
+        rows.clear();
+        for row in 0..down {
+            for column in 0..across {
+                for channel in 0..channels {
+                    let plane = &x[channel * height * width..];
+                    for y in row * tall..(row + 1) * tall {
+                        rows.extend_from_slice(&plane[y * width + column * wide..][..wide]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Op for Patches {
+    fn name(&self) -> StaticName {
+        "Patches".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Patches {
+    op_out_of_plan!();
+
+    fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (x, kernels, [down, across]) = (values(&inputs[0])?, self.table.0, self.grid());
+        filled(&[1, down * across, self.weights.n()], |out| {
+            with_scratch(|scratch| {
+                self.gather(x, &mut scratch.between[0]);
+                let (rows, k) = (&scratch.between[0], self.weights.k());
+                kernels.quantise(rows, k, None, &mut scratch.rows);
+                kernels.multiply(&scratch.rows, &self.weights, Then::Store, out);
+            });
+        })
+    }
+}
+
+impl TypedOp for Patches {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let [down, across] = self.grid();
+        Ok(tvec!(f32::fact([1, down * across, self.weights.n()])))
+    }
+
+    as_op!();
+}
+
+/// A value that no input changes, worked out where tract has not: weights behind their scales.
+fn known(model: &TypedModel, outlet: OutletId, depth: usize) -> Option<Arc<Tensor>> {
+    if let Some(constant) = &model.outlet_fact(outlet).ok()?.konst {
+        return Some(constant.clone());
+    }
+    let node = model.node(outlet.node);
+    if depth == 0 || node.inputs.is_empty() {
+        return None;
+    }
+    let inputs = node
+        .inputs
+        .iter()
+        .map(|input| known(model, *input, depth - 1));
+    let inputs: TVec<TValue> = inputs
+        .map(|x| x.map(IntoTValue::into_tvalue))
+        .collect::<Option<_>>()?;
+    let mut outputs = node.op.eval_out_of_plan(inputs).ok()??;
+    Some(outputs.swap_remove(outlet.slot).into_arc_tensor())
+}
+
+/// Whether no filter reaches beyond the image or over another's place.
+fn tiles(op: &Conv) -> bool {
+    let pool = &op.pool_spec;
+    let nothing = |sides: &TVec<usize>| sides.iter().all(|n| *n == 0);
+    let unpadded = match &pool.padding {
+        PaddingSpec::Valid => true,
+        PaddingSpec::Explicit(before, after) | PaddingSpec::ExplicitOnnxPool(before, after, _) => {
+            nothing(before) && nothing(after)
+        }
+        _ => false,
+    };
+    let dense = pool.dilations.iter().flatten().all(|n| *n == 1);
+    unpadded && dense && pool.strides.as_ref() == Some(&pool.kernel_shape)
+}
+
+/// A convolution with a constant kernel, and the joining of its patches after it → [`Patches`].
+pub(super) fn rule(
+    table: &Table,
+    model: &TypedModel,
+    node: &TypedNode,
+    name: &str,
+    op: &Conv,
+) -> Patch {
+    let plain = op.group == 1 && op.q_params.is_none() && op.kernel_fmt == KernelFormat::OIHW;
+    let fact = model.outlet_fact(node.inputs[0])?;
+    let (Some(&[1, channels, height, width]), &[tall, wide]) =
+        (fact.shape.as_concrete(), &*op.pool_spec.kernel_shape)
+    else {
+        return Ok(None);
+    };
+    let whole = height.is_multiple_of(tall) && width.is_multiple_of(wide);
+    let (k, n) = (channels * tall * wide, op.pool_spec.output_channels);
+    let patches = (height / tall.max(1)) * (width / wide.max(1));
+    let large = k >= MIN_K && n >= MIN_N && patches >= 2;
+    let f32s = fact.datum_type == f32::datum_type();
+    if !plain
+        || !tiles(op)
+        || !whole
+        || !large
+        || !f32s
+        || op.pool_spec.data_format != DataFormat::NCHW
+    {
+        return Ok(None);
+    }
+    let constants = (
+        known(model, node.inputs[1], 4),
+        known(model, node.inputs[2], 4),
+    );
+    let (Some(kernel), Some(bias)) = constants else {
+        return Ok(None);
+    };
+    let bias = f32_values(&*bias.cast_to::<f32>()?)?;
+    if kernel.len() != k * n || ![1, n].contains(&bias.len()) {
+        return Ok(None);
+    }
+    let filters = f32_values(&*kernel.cast_to::<f32>()?)?;
+    let columns = (0..k).flat_map(|row| (0..n).map(move |column| column * k + row));
+    let (q, scale) = quantise(&columns.map(|at| filters[at]).collect::<Vec<_>>(), n);
+    let bias: Vec<f32> = bias.into_iter().cycle().take(n).collect();
+    let op = Patches {
+        weights: Arc::new(table.0.pack_i8(&q, k, n, &scale, Some(&bias))),
+        image: [channels, height, width],
+        patch: [tall, wide],
+        table: *table,
+    };
+    let [down, across] = op.grid();
+    let mut patch = TypedModelPatch::default();
+    let x = patch.tap_model(model, node.inputs[0])?;
+    let made = patch.wire_node(format!("{name}.patches"), op, &[x])?[0];
+    if let Some(joined) = joined(model, node, [1, patches, n])? {
+        patch.shunt_outside(model, joined.into(), made)?;
+        return Ok(Some(patch));
+    }
+    // Back to where the convolution has them.
+    let split = AxisOp::Reshape(1, tvec!(patches.into()), tvec!(down.into(), across.into()));
+    let made = patch.wire_node(format!("{name}.grid"), split, &[made])?;
+    let made = patch.wire_node(format!("{name}.columns"), AxisOp::Move(3, 1), &made)?;
+    patch.shunt_outside(model, node.id.into(), made[0])?;
+    Ok(Some(patch))
+}
+
+/// The node after a convolution that has its patches as rows, if that is all that becomes of them.
+fn joined(model: &TypedModel, node: &TypedNode, shape: [usize; 3]) -> TractResult<Option<usize>> {
+    let Some(flat) = model.single_succ(node.id)? else {
+        return Ok(None);
+    };
+    let Some(rows) = model.single_succ(flat.id)? else {
+        return Ok(None);
+    };
+    let [_, patches, n] = shape;
+    let shaped =
+        |node: &TypedNode, shape: &[usize]| node.outputs[0].fact.shape.as_concrete() == Some(shape);
+    let flattens = matches!(flat.op_as::<AxisOp>(), Some(AxisOp::Reshape(2, ..)));
+    let moves = matches!(
+        rows.op_as::<AxisOp>(),
+        Some(AxisOp::Move(1, 2) | AxisOp::Move(2, 1))
+    );
+    let fits = flattens && moves && shaped(flat, &[1, n, patches]) && shaped(rows, &shape);
+    Ok(fits.then_some(rows.id))
+}

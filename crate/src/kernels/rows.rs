@@ -1,0 +1,87 @@
+//! Rows of activations: normalised, and in int8 for [`super::Kernels::multiply`].
+
+use super::Norm;
+use super::packed::{Layout, Rows};
+use super::portable::{LANES, largest_magnitude, nearest};
+
+/// (x − mean) / √(variance + ε) · γ + β of a row (Ba, Kiros and Hinton 2016, "Layer Normalization").
+#[inline(always)]
+fn normalise(x: &[f32], norm: Norm, out: &mut [f32]) {
+    let n = x.len() as f32;
+    let mean = sum(x, |x| x) / n;
+    let variance = sum(x, |x| (x - mean) * (x - mean)) / n;
+    let inverse = 1.0 / (variance + norm.epsilon).sqrt();
+    let scales = norm.scale.iter().zip(norm.bias);
+    for ((out, x), (scale, bias)) in out.iter_mut().zip(x).zip(scales) {
+        *out = (x - mean) * inverse * scale + bias;
+    }
+}
+
+/// Σ of(x), in an order that is the same on every machine.
+#[inline(always)]
+fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let (lanes, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0f32; LANES];
+    for part in lanes {
+        for lane in 0..LANES {
+            sums[lane] += of(part[lane]);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+}
+
+#[inline(always)]
+pub(super) fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
+    let k = norm.scale.len();
+    for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(k)) {
+        normalise(x, norm, out);
+    }
+}
+
+/// Quantises rows of `k` symmetrically to int8, each by its own largest magnitude; normalised before,
+/// where asked.
+#[inline(always)]
+pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, q: &mut Rows) {
+    let (m, kp) = (a.len() / k, k.next_multiple_of(4));
+    q.k = k;
+    q.scale.clear();
+    q.sum.clear();
+    q.row.resize(k, 0.0);
+    let wide = matches!(layout, Layout::Pairs { .. });
+    if wide {
+        q.wide.resize(m * kp, 0);
+    } else {
+        q.narrow.resize(m * kp, 0);
+    }
+    for (at, values) in a.chunks_exact(k).enumerate() {
+        let values = match norm {
+            Some(norm) => {
+                normalise(values, norm, &mut q.row);
+                &q.row
+            }
+            None => values,
+        };
+        let most = largest_magnitude(values);
+        let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+        q.scale.push(most / 127.0);
+        let place = at * kp..at * kp + kp;
+        q.sum.push(if wide {
+            code(values, inverse, &mut q.wide[place], |q| q as i16)
+        } else {
+            code(values, inverse, &mut q.narrow[place], |q| q as i8)
+        });
+    }
+}
+
+#[inline(always)]
+fn code<T: Default>(values: &[f32], inverse: f32, out: &mut [T], cast: impl Fn(i32) -> T) -> i32 {
+    let (real, filling) = out.split_at_mut(values.len());
+    let mut sum = 0i32;
+    for (q, x) in real.iter_mut().zip(values) {
+        let rounded = nearest(x * inverse);
+        sum = sum.wrapping_add(rounded);
+        *q = cast(rounded);
+    }
+    filling.iter_mut().for_each(|q| *q = T::default());
+    sum
+}
