@@ -74,6 +74,8 @@ test('a served library opens and gives the same ranks as the command line', { sk
   assert.match(await large.getAttribute('src'), /\/photos\//, 'the photo itself is shown');
   await context.close();
   assert.deepEqual([strangers, errors], [[], []]);
+  const some = await fetch(`${url}library/library.manifest`, { headers: { range: 'bytes=0-7' } });
+  assert.deepEqual([some.status, some.headers.get('content-range')?.slice(0, 10), await some.text()], [206, 'bytes 0-7/', 'PHOTOREC']);
 });
 
 test('a library that lies on a static host opens by its address', { skip }, async () => {

@@ -11,6 +11,8 @@ import pyarrow.parquet as parquet
 PROGRAM, DRIVER, PHOTOS, FOLDER = sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])
 SHARDS = 8
 WANTED = 3200
+START_SECONDS = 240
+HARM_SECONDS = 300
 BIN = Path(sys.executable).parent
 OWN = {"library.lock", "source.json"}
 
@@ -28,30 +30,38 @@ class Cluster:
         self.port = free_port()
         # A path of a socket has at most 107 bytes.
         self.temp = Path(f"/tmp/photorecall-ray-{os.getpid()}-{name}")
+        self.log = FOLDER / f"{name}.log"
+        self.nodes = []
         head = ["--head", "--port", str(self.port), "--include-dashboard", "false", "--temp-dir", str(self.temp)]
-        self.nodes = [self.start(head)]
-        self.until(lambda: self.status())
-        for _ in range(2):
-            self.nodes.append(self.start(["--address", f"127.0.0.1:{self.port}"]))
-        self.until(lambda: self.status().count("node_") >= 3)
+        self.join(head, lambda: self.status())
+        # One after the other: nodes that look for free ports at the same time may choose the same ones.
+        for count in (2, 3):
+            self.join(["--address", f"127.0.0.1:{self.port}"], lambda: self.status().count("node_") >= count)
+
+    def join(self, more, is_there):
+        """Starts a node and waits for it; one that ends is started again."""
+        node, end = self.start(more), time.monotonic() + START_SECONDS
+        while not is_there():
+            if time.monotonic() > end:
+                self.nodes.append(node)
+                self.end()
+                raise SystemExit(f"a node does not start: {self.log.read_text()[-2000:]}")
+            if node.poll() is not None:
+                node = self.start(more)
+            time.sleep(1)
+        self.nodes.append(node)
 
     def start(self, more):
         command = [BIN / "ray", "start", "--block", "--node-ip-address", "127.0.0.1", "--num-cpus", "1",
                    "--object-store-memory", "100000000", "--disable-usage-stats", *more]
-        return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                env={**os.environ, "RAY_raylet_start_wait_time_s": "120"})
+        with open(self.log, "a") as log:
+            return subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log,
+                                    env={**os.environ, "RAY_raylet_start_wait_time_s": "120"})
 
     def status(self):
         done = subprocess.run([BIN / "ray", "status", "--address", f"127.0.0.1:{self.port}"],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=120)
         return done.stdout if done.returncode == 0 else ""
-
-    def until(self, is_so):
-        for _ in range(120):
-            if is_so():
-                return
-            time.sleep(1)
-        raise SystemExit("the cluster does not start")
 
     def end(self):
         for node in self.nodes:
@@ -127,7 +137,7 @@ def drive(cluster, plan, library):
 
 
 def finish(driver):
-    told, _ = driver.communicate(timeout=400)
+    told, _ = driver.communicate(timeout=900)
     assert driver.returncode == 0, f"the driver ended with {driver.returncode}"
     return json.loads(told.splitlines()[-1])
 
@@ -137,23 +147,28 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def awaited(find):
+    """What is found before long; the codebook is learnt before any shard is built."""
+    end = time.monotonic() + HARM_SECONDS
+    while time.monotonic() < end:
+        if found := find():
+            return found[0]
+        time.sleep(0.1)
+    return None
+
+
 def do_harm(cluster, harm):
     """Kills a worker in the middle of a shard, then the whole of another node."""
-    for _ in range(600):
-        busy = [(node, worker) for node in cluster.nodes for worker in workers(node)]
-        if busy:
-            os.kill(busy[0][1], signal.SIGKILL)
-            harm.append("a worker was killed")
-            break
-        time.sleep(0.1)
+    worker = awaited(lambda: [worker for node in cluster.nodes for worker in workers(node)])
+    if worker is None:
+        return
+    os.kill(worker, signal.SIGKILL)
+    harm.append("a worker was killed")
     time.sleep(2)
-    for _ in range(600):
-        busy = [node for node in cluster.nodes[1:] if node.poll() is None and workers(node)]
-        if busy:
-            kill(busy[0])
-            harm.append("a node was killed")
-            return
-        time.sleep(0.1)
+    node = awaited(lambda: [node for node in cluster.nodes[1:] if node.poll() is None and workers(node)])
+    if node is not None:
+        kill(node)
+        harm.append("a node was killed")
 
 
 def check_parquet(plan):

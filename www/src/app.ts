@@ -109,7 +109,7 @@ export class App {
   async show(): Promise<void> {
     const asked = ++this.asked;
     const route = readRoute();
-    const { photos } = await this.library.info();
+    const { photos, inParts } = await this.library.info();
     if (asked !== this.asked) return;
     const empty = photos === 0 && !this.adding;
     if (!this.readOnly) noteFilled(photos > 0);
@@ -122,7 +122,8 @@ export class App {
     if (photos === 0) return this.showEmpty(empty);
     let source: Shown | Results | Copies = { ratios: [], items: async () => [] };
     let problem = t(route.duplicates ? 'noDuplicates' : 'nothing');
-    const rows = await this.rowsAbove(route);
+    // What is read in parts has no lists and no filters: the search box is all there is.
+    const rows = inParts ? h('div', { className: 'rows' }) : await this.rowsAbove(route);
     if (asked !== this.asked) return;
     let cards: HTMLElement | undefined;
     try {
@@ -130,7 +131,8 @@ export class App {
       // What was there before is not of this view.
       if (asking) this.putCards(h('p', { className: 'note', textContent: t('grouping') }), rows);
       cards = await asking;
-      if (!cards) source = await this.sourceOf(route);
+      if (inParts && !route.text && !route.like && !this.example) problem = t('inParts', { count: number(photos) });
+      else if (!cards) source = await this.sourceOf(route);
     } catch (thrown) {
       problem = said(thrown);
     }
@@ -138,7 +140,7 @@ export class App {
     if (cards) return this.putCards(cards, rows);
     this.put(source, this.summaryOf(route, photos, source), rows, problem);
     if ('extras' in source && source.extras.length > 0 && !this.readOnly) this.selection.take(source.extras);
-    this.readTopics();
+    if (!inParts) this.readTopics();
   }
 
   /** Another way to look at the photos, and filters. */

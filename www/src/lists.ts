@@ -5,6 +5,8 @@ import { number, t } from './i18n.js';
 
 /** Results that are asked for at once. */
 const RESULTS = 600;
+/** The same where each one is read from a host: the first screens, and more where someone scrolls. */
+const RESULTS_IN_PARTS = 48;
 
 /** All photos of the library, the newest first. */
 export async function everything(library: Library): Promise<Shown> {
@@ -39,9 +41,10 @@ export async function results(library: Library, query: Search): Promise<Results>
   // Where only filters are asked for, no photo is nearer than another.
   const words = (await library.parse(query.text ?? '')).parts.length > 0;
   const byPhoto = Boolean(query.image || query.like);
+  const k = (await library.info()).inParts ? RESULTS_IN_PARTS : RESULTS;
   let after: string | undefined;
   const page = async (): Promise<Page> => {
-    const page = await library.page({ ...query, k: RESULTS, ...(after !== undefined && { after }) });
+    const page = await library.page({ ...query, k, ...(after !== undefined && { after }) });
     after = page.next;
     found.push(...page.found.map(({ photo, score, byName = 0 }) => ({ photo, ...((words || byPhoto) && { score, byName }) })));
     ratios.push(...page.found.map(({ photo }) => photo.width / photo.height));

@@ -23,7 +23,10 @@ export interface Found {
 
 /** Finds out what is to be opened here. */
 export async function findLibrary(): Promise<Found> {
-  const named = new URLSearchParams(location.search).get('library');
+  const asked = new URLSearchParams(location.search);
+  const named = asked.get('library');
+  // Beside the library's address `parts=1` or `parts=0`: otherwise its size decides.
+  const inParts = asked.get('parts');
   const about = new URL(named ? `${named.replace(/\/?$/, '/')}../library.json` : 'library.json', document.baseURI);
   const served = await readServed(about);
   if (!named && !served.library) return { fresh: !wasFilled(), own: true, open: openOwn };
@@ -33,6 +36,8 @@ export async function findLibrary(): Promise<Found> {
     Library.openUrl(named ?? new URL(served.library ?? '', about), {
       modelUrl: at(served.model) ?? SHIPPED_URL,
       onLoad,
+      // A server on this machine sends all of it fast enough.
+      ...(inParts !== null ? { parts: inParts !== '0' } : !named && { parts: false }),
       ...(photosUrl && { photosUrl }),
       ...(thumbnailsUrl && { thumbnailsUrl }),
     });

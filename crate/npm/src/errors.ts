@@ -2,7 +2,7 @@
  * The one error of this package. `code` is stable: it is the Rust side's `Error::code` (as
  * `not_an_image`, `image_too_large`, `model_mismatch`, `indexed_db`) or one of
  * `aborted`, `bad_argument`, `closed`, `crashed`, `fetch`, `insecure_context`, `locked`, `model_file`,
- * `model_manifest`, `not_found`, `not_loaded`, `offline`, `quota`, `read_only`.
+ * `model_manifest`, `no_ranges`, `not_found`, `not_loaded`, `offline`, `quota`, `read_only`.
  */
 export class PhotorecallError extends Error {
   readonly code: string;

@@ -3,6 +3,7 @@ import { encoderHandlers } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
 import { channelOf, type Told } from './following.js';
 import { wasm } from './glue.js';
+import { Parts, prefersParts } from './parts.js';
 import type {
   Cluster,
   Damage,
@@ -22,6 +23,9 @@ import type {
 } from './photorecall.js';
 
 let index: Index | undefined;
+
+/** A library on a host, of which only parts are here; there is no index then. */
+let parts: Parts | undefined;
 
 /** Other tabs that have the library open. */
 let others: BroadcastChannel | undefined;
@@ -54,6 +58,7 @@ const MAX_COUNT = 2 ** 32 - 1;
 let facets: Facets | undefined;
 
 function opened(): Index {
+  if (parts) throw new PhotorecallError('not_by_ranges', 'a library that is read in parts can only be searched, by words or by photos');
   if (!index) throw new PhotorecallError('closed', 'the library is closed');
   return index;
 }
@@ -72,7 +77,7 @@ let usual: Float32Array | undefined;
 const LEARN_AFTER_MS = 500;
 
 /** Gives the index the vectors of usual words, one at a time, so that calls come between them. */
-async function learn(index: Index): Promise<void> {
+async function learn(index: Index | Parts): Promise<void> {
   // A library that is read again has the same model.
   if (usual) return index.setVocabulary(usual);
   const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -87,12 +92,13 @@ async function learn(index: Index): Promise<void> {
   if (index === current()) index.setVocabulary(usual);
 }
 
-function current(): Index | undefined {
-  return index;
+function current(): Index | Parts | undefined {
+  return parts ?? index;
 }
 
-function use(opened: Index): void {
-  index = opened;
+function use(opened: Index | Parts): void {
+  if (opened instanceof Parts) parts = opened;
+  else index = opened;
   facets = undefined;
   // A model without words has no usual ones, and another model's library none of this one's.
   learning = foreign ? Promise.resolve() : learn(opened).catch(() => undefined);
@@ -126,6 +132,13 @@ export const indexHandlers = {
     const opened = wasm().Index.fromBytes(manifest, segments);
     opened.requireModel(model);
     use(opened);
+  },
+
+  prefersParts,
+
+  /** Opens a library that lies on a host and is read as queries need it; `kept` bytes of it stay here. */
+  async openParts(folder: string, manifest: Uint8Array, model: ModelRef, kept: number | undefined): Promise<void> {
+    use(await Parts.open(new URL(folder), manifest, model, kept));
   },
 
   put(photo: Photo, embedding: Float32Array, thumbnail?: Uint8Array): void {
@@ -190,7 +203,8 @@ export const indexHandlers = {
     return indexHandlers.commit();
   },
 
-  page(query: IndexQuery): FoundPage {
+  page(query: IndexQuery): FoundPage | Promise<FoundPage> {
+    if (parts) return parts.page(query);
     if (foreign && query.embedding) throw foreign;
     return opened().page(query);
   },
@@ -225,6 +239,8 @@ export const indexHandlers = {
   },
 
   facets(): Facets {
+    // Where filters cannot be answered, there is nothing to filter by.
+    if (parts) return { favourites: 0, places: 0, years: [], albums: [], tags: [], cameras: [] };
     facets ??= opened().facets();
     return facets;
   },
@@ -234,11 +250,11 @@ export const indexHandlers = {
   },
 
   photo(path: string): Photo | undefined {
-    return opened().photo(path);
+    return (parts ?? opened()).photo(path);
   },
 
   photosAt(paths: string[]): (Photo | undefined)[] {
-    return paths.map((path) => opened().photo(path));
+    return paths.map((path) => indexHandlers.photo(path));
   },
 
   pathOfDigest(digest: string): string | undefined {
@@ -249,19 +265,23 @@ export const indexHandlers = {
     return opened().isUnchanged(path, bytes, modifiedMs);
   },
 
-  embedding(path: string): Float32Array | undefined {
-    return opened().embedding(path);
+  embedding(path: string): Float32Array | undefined | Promise<Float32Array> {
+    return (parts ?? opened()).embedding(path);
   },
 
-  thumbnail(path: string): Promise<Uint8Array | undefined> {
+  async thumbnail(path: string): Promise<Uint8Array | undefined> {
+    // Small pictures are no part of a library's files.
+    if (parts) return undefined;
     return opened().thumbnail(path);
   },
 
   stats(): Stats {
-    return opened().stats();
+    return (parts ?? opened()).stats();
   },
 
   damaged(): Damage[] {
+    // What is damaged of one that is read in parts is an error where it is read.
+    if (parts) return [];
     return opened().damaged();
   },
 
@@ -310,8 +330,9 @@ export const indexHandlers = {
 
   async close(): Promise<void> {
     await commits;
+    parts?.close();
     index?.close();
-    index = undefined;
+    index = parts = undefined;
     others?.close();
     others = undefined;
     stashes.clear();

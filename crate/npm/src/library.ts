@@ -41,6 +41,7 @@ import { type Kit, type WorkerApi, compile, poolSize, startBareWorker, startWork
 interface Place {
   name: string;
   readOnly: boolean;
+  inParts: boolean;
   photos: URL | undefined;
   thumbnails: URL | undefined;
   /** Lets other tabs have the library. */
@@ -81,7 +82,7 @@ export class Library {
         close: () => index.call('close'),
       };
       const unlock = written ?? follow(name, reader, options.follow ?? (() => undefined));
-      const place = { name, readOnly: !written, photos: undefined, thumbnails: undefined, unlock };
+      const place = { name, readOnly: !written, inParts: false, photos: undefined, thumbnails: undefined, unlock };
       return new Library(index, encoder, kit, poolSize(options.workers), place);
     } catch (thrown) {
       written?.();
@@ -89,11 +90,22 @@ export class Library {
     }
   }
 
-  /** Opens a library that was built elsewhere, from the folder that has its files, to search only. */
+  /**
+   * Opens a library that was built elsewhere, from the folder that has its files, to search only. A large one
+   * is read in parts where `photorecall ranges` or `shard build` made that possible: its coarse part now, and then what
+   * each query needs. Such a library can be searched by words and photos; what needs all of it (filters, lists)
+   * throws `not_by_ranges`.
+   *
+   * @throws {PhotorecallError} `fetch` when the host cannot be reached; `no_ranges`, at the first query, when it
+   * does not answer range requests; `damaged` for bytes that are not the library's; `model_mismatch`.
+   */
   static async openUrl(url: string | URL, options: OpenUrlOptions): Promise<Library> {
     const folder = folderUrl(url);
+    let inParts = false;
     const { index, encoder, kit } = await start(options, async (worker, model) => {
       const manifest = await fetchBytes(new URL(MANIFEST, folder));
+      inParts = options.parts ?? (await worker.call('prefersParts', manifest));
+      if (inParts) return worker.call('openParts', folder.href, manifest, model, options.keptBytes);
       const names = await worker.call('segmentNames', manifest);
       const segments = names.map(async (name): Promise<[string, Uint8Array]> => [name, await fetchBytes(new URL(name, folder))]);
       await worker.call('openBytes', manifest, new Map(await Promise.all(segments)), model);
@@ -101,6 +113,7 @@ export class Library {
     const place = {
       name: folder.href,
       readOnly: true,
+      inParts,
       photos: options.photosUrl === undefined ? undefined : folderUrl(options.photosUrl),
       thumbnails: options.thumbnailsUrl === undefined ? undefined : folderUrl(options.thumbnailsUrl),
       unlock: () => undefined,
@@ -174,7 +187,8 @@ export class Library {
         ...(after === undefined ? {} : { after }),
         ...(minScore === undefined ? {} : { minScore }),
       }),
-      text ? this.index.call('suggestDate', text, today()) : undefined,
+      // A date would be a filter.
+      text && !this.place.inParts ? this.index.call('suggestDate', text, today()) : undefined,
     ]);
     return { ...page, ...(suggestion && { suggestion }) };
   }
@@ -316,7 +330,7 @@ export class Library {
   async info(): Promise<Info> {
     const { index } = this;
     const [stats, damaged, foreign] = await Promise.all([index.call('stats'), index.call('damaged'), index.call('isForeign')]);
-    return { ...stats, damaged, foreign, encoder: this.encoder, workers: this.pool.size, readOnly: this.place.readOnly };
+    return { ...stats, damaged, foreign, encoder: this.encoder, workers: this.pool.size, readOnly: this.place.readOnly, inParts: this.place.inParts };
   }
 
   /**

@@ -70,6 +70,10 @@ export interface OpenUrlOptions extends Omit<OpenOptions, 'name' | 'follow'> {
   photosUrl?: string | URL;
   /** Folder of small pictures by the photos' paths. */
   thumbnailsUrl?: string | URL;
+  /** Read in parts as queries need them, or fetched whole; if left out, in parts above 128 MiB where possible. */
+  parts?: boolean;
+  /** Bytes of parts that stay in this browser, of all such libraries; 256 MiB if left out. */
+  keptBytes?: number;
 }
 
 /** How far the fetching is. */
@@ -184,6 +188,8 @@ export interface Info extends Stats {
   damaged: Damage[];
   workers: number;
   readOnly: boolean;
+  /** Read in parts from its host: it can be searched only, and not be filtered or listed. */
+  inParts: boolean;
   /** Another model's than the one it was opened with: it can be listed and copied only. */
   foreign: boolean;
 }

@@ -108,6 +108,16 @@ pub struct Index {
     damaged: Vec<JsDamage>,
 }
 
+/// The vocabulary's words with their vectors, which follow one another.
+pub(super) fn words_of(vectors: &[f32], dim: usize) -> Vec<Word> {
+    let words = library::vocabulary().zip(vectors.chunks_exact(dim));
+    let word = |(word, vector): (&str, &[f32])| Word {
+        word: word.to_owned(),
+        vector: vector.to_vec(),
+    };
+    words.map(word).collect()
+}
+
 impl Index {
     pub(super) fn new(opened: Opened, store: Option<IdbStore>) -> Self {
         Self {
@@ -324,13 +334,8 @@ impl Index {
     #[wasm_bindgen(js_name = setVocabulary)]
     pub fn set_vocabulary(&self, vectors: &[f32]) -> Answer<()> {
         let mut library = self.library.borrow_mut();
-        let dim = library.model().dim;
-        let words = library::vocabulary().zip(vectors.chunks_exact(dim));
-        let words = words.map(|(word, vector)| Word {
-            word: word.to_owned(),
-            vector: vector.to_vec(),
-        });
-        library.set_vocabulary(words.collect()).map_err(thrown)
+        let words = words_of(vectors, library.model().dim);
+        library.set_vocabulary(words).map_err(thrown)
     }
 
     /// Photos that are there more than once.

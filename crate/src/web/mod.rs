@@ -23,6 +23,8 @@ mod listing;
 #[cfg(feature = "photos")]
 mod query;
 #[cfg(feature = "photos")]
+mod remote;
+#[cfg(feature = "photos")]
 mod self_test;
 #[cfg(feature = "photos")]
 mod transfer;

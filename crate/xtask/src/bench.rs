@@ -85,7 +85,7 @@ pub fn first_visit(out: &Path, quick: bool) -> Result<()> {
 }
 
 /// A bench program, built.
-fn program(name: &str) -> Result<PathBuf> {
+pub fn program(name: &str) -> Result<PathBuf> {
     let mut build = tools::cargo();
     build.args(["bench", "--package", "photorecall", "--bench", name]);
     build.args(["--no-run", "--message-format", "json"]);

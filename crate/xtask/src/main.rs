@@ -8,6 +8,7 @@ mod package;
 mod page;
 mod paths;
 mod ray;
+mod shards;
 mod simd;
 mod test;
 mod tools;
@@ -85,6 +86,8 @@ enum Command {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Bench {
+    /// Photos and vectors in ever more shards, and what 10⁹ of them would take
+    Shards,
     /// The encoder, beside onnxruntime and onnxruntime-web
     Encoder,
     /// The index, beside hnswlib and faiss
@@ -113,6 +116,7 @@ fn main() -> anyhow::Result<()> {
         Command::Screenshot => page::screenshots(),
         Command::Package => package::package(),
         Command::Bench { what, json, quick } => match what {
+            Bench::Shards => shards::bench(&json, quick),
             Bench::Encoder => bench::encoder(&json, quick),
             Bench::Index => bench::index(&json, quick),
             Bench::Library => bench::library(&json, quick),

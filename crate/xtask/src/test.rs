@@ -20,7 +20,11 @@ pub fn test() -> Result<()> {
                 .args(["clippy", "--release", "--package", package, "--all-targets"])
                 .args(["--", "-D", "warnings"]),
         )?;
-        tools::run(tools::cargo().args(["test", "--release", "--package", package]))?;
+        tools::run(
+            tools::cargo()
+                .args(["test", "--release", "--package", package])
+                .env("PHOTORECALL_RANGES", ranges()),
+        )?;
     }
     web::build(false)?;
     let packed = package::pack()?;
@@ -41,8 +45,14 @@ pub fn test() -> Result<()> {
             .env("PHOTORECALL_SITE", paths::site())
             .env("PHOTORECALL_BIN", paths::photorecall())
             .env("PHOTORECALL_PACKAGE", packed)
-            .env("PHOTORECALL_ALBUM", album),
+            .env("PHOTORECALL_ALBUM", album)
+            .env("PHOTORECALL_RANGES", ranges()),
     )
+}
+
+/// A library that the native tests leave for the browser's.
+fn ranges() -> std::path::PathBuf {
+    paths::target().join("ranges")
 }
 
 /// Random-weight towers and what onnxruntime makes of them, for the golden tests to read.

@@ -23,6 +23,7 @@ export const english = {
   resultsFor: 'Best matches for “{text}”',
   resultsLike: 'Photos like this one',
   nothing: 'Nothing found. Other words may help.',
+  inParts: '{count} photos, which are read in parts from their host. Search by words or by a photo.',
   emptyYet: 'The first photos appear here in a moment.',
   score: '{score} % alike',
   cosine: 'nearness to what was asked for: {score} (cosine)',

@@ -25,6 +25,7 @@ export const korean: Words = {
   resultsFor: '“{text}”에 가장 가까운 사진',
   resultsLike: '이 사진과 비슷한 사진',
   nothing: '찾은 사진이 없습니다. 다른 말로 찾아 보세요.',
+  inParts: '사진 {count}장을 호스트에서 필요한 부분만 읽습니다. 말이나 사진으로 찾아 보세요.',
   emptyYet: '곧 첫 사진이 나타납니다.',
   score: '{score}% 비슷함',
   cosine: '찾는 것과 가까운 정도: {score} (코사인)',

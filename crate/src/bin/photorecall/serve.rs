@@ -5,8 +5,11 @@
 //! /library/NAME       manifest and segments       /model/NAME        the library's model
 //! /photos/PATH        a photo of the library      /thumbs/PATH       a small JPEG of it
 //! ```
-//! The page searches by itself; the server runs no query.
+//! The page searches by itself; the server runs no query. Ranges of the library's files are answered, so that a
+//! large one is read in parts.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -100,22 +103,33 @@ fn app_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// A body with its content type.
 type Page = (Vec<u8>, String);
 
+/// What a request is answered with.
+enum Answer {
+    Whole(Page),
+    /// The bytes `start` to `end` of a file of `len`, both counted.
+    Part(Page, (u64, u64, u64)),
+}
+
 async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Response<Body> {
     let (request, _) = request.into_parts();
     // Files are read and thumbnails made on threads that may wait.
     let made = tokio::task::spawn_blocking(move || {
         page(&site, &request.method, &request.headers, request.uri.path())
     });
-    let (status, (body, kind)) = match made.await.map_err(anyhow::Error::from).flatten() {
-        Ok(page) => (StatusCode::OK, page),
+    let (status, (body, kind), range) = match made.await.map_err(anyhow::Error::from).flatten() {
+        Ok(Answer::Whole(page)) => (StatusCode::OK, page, None),
+        Ok(Answer::Part(page, range)) => (StatusCode::PARTIAL_CONTENT, page, Some(range)),
         Err(error) => {
             let text = format!("{error:#}\n").into_bytes();
             let kind = "text/plain; charset=utf-8".to_owned();
-            (StatusCode::NOT_FOUND, (text, kind))
+            (StatusCode::NOT_FOUND, (text, kind), None)
         }
     };
-    let response = Response::builder()
-        .status(status)
+    let mut response = Response::builder().status(status);
+    if let Some((start, end, len)) = range {
+        response = response.header(header::CONTENT_RANGE, format!("bytes {start}-{end}/{len}"));
+    }
+    let response = response
         .header(header::CONTENT_TYPE, kind)
         .header(header::CACHE_CONTROL, "no-cache")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -125,13 +139,19 @@ async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Respon
     response.unwrap_or_default()
 }
 
-fn page(site: &Site, method: &Method, headers: &HeaderMap, path: &str) -> anyhow::Result<Page> {
+fn page(site: &Site, method: &Method, headers: &HeaderMap, path: &str) -> anyhow::Result<Answer> {
     if ![Method::GET, Method::HEAD].contains(method) || !is_loopback(headers) {
         bail!("not served");
     }
     let path = percent_decode(path)?;
     let path = path.trim_start_matches('/');
-    match path.split_once('/') {
+    if let Some(("library", name)) = path.split_once('/')
+        && is_library_file(name)
+        && let Some(part) = part(&site.folder.join(name), headers)?
+    {
+        return Ok(part);
+    }
+    let page = match path.split_once('/') {
         None if path == "library.json" => Ok((site.about()?, "application/json".into())),
         Some(("library", name)) if is_library_file(name) => file(&site.folder, name),
         Some(("model", name)) => Ok((
@@ -142,7 +162,33 @@ fn page(site: &Site, method: &Method, headers: &HeaderMap, path: &str) -> anyhow
         Some(("thumbs", photo)) => Ok((thumbnail(&site.photo(photo)?)?, "image/jpeg".into())),
         _ if path.is_empty() => file(&site.app, "index.html"),
         _ => file(&site.app, path),
+    }?;
+    Ok(Answer::Whole(page))
+}
+
+/// The part of a file that the headers ask for, as `bytes=START-END`; of other ranges (RFC 9110, section
+/// 14.2, lets a server pass them over) and of those that do not lie in the file, the whole is sent.
+fn part(path: &Path, headers: &HeaderMap) -> anyhow::Result<Option<Answer>> {
+    let Some((start, end)) = asked_range(headers) else {
+        return Ok(None);
+    };
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let last = end.min(len.saturating_sub(1));
+    if start > last || start >= len {
+        return Ok(None);
     }
+    let mut body = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(last - start + 1).read_to_end(&mut body)?;
+    let kind = "application/octet-stream".to_owned();
+    Ok(Some(Answer::Part((body, kind), (start, last, len))))
+}
+
+fn asked_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let range = headers.get(header::RANGE)?.to_str().ok()?;
+    let (start, end) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some((start.parse().ok()?, end.parse().ok()?))
 }
 
 impl Site {

@@ -19,7 +19,7 @@ pub use part::{Read, Span};
 
 use super::manifest::Manifest;
 use super::ranking::{Ranked, best_first, cut};
-use super::segment::Stored;
+use super::segment::{Beside, Stored};
 use super::vocabulary::{self, judge};
 use super::{ModelRef, Page, Photo, Place, Query, Stats, Word};
 use crate::error::{Error, Result};
@@ -57,26 +57,31 @@ macro_rules! ready {
 }
 
 impl Remote {
-    /// The files that [`Remote::open`] reads: for each segment the one beside it, or the segment itself.
+    /// The files that [`Remote::open`] reads, each with its length and checksum: for each segment the one
+    /// beside it, or the segment itself.
     ///
     /// # Errors
     /// When the manifest is damaged or too new.
-    pub fn files(manifest: &[u8]) -> Result<Vec<String>> {
+    pub fn files(manifest: &[u8]) -> Result<Vec<(String, Beside)>> {
         let segments = Manifest::from_bytes(manifest)?.listing.segments;
         let file = |stored: Stored| match stored.ranges {
-            Some(_) => stored.ranges_name(),
-            None => stored.name,
+            Some(beside) => (stored.ranges_name(), beside),
+            None => {
+                let Stored { bytes, crc32, .. } = stored;
+                (stored.name, Beside { bytes, crc32 })
+            }
         };
         Ok(segments.into_iter().map(file).collect())
     }
 
-    /// Whether a library has anything to be read in ranges.
+    /// Bytes of all segments; `None` when none of them can be read in ranges.
     ///
     /// # Errors
     /// When the manifest is damaged or too new.
-    pub fn is_possible(manifest: &[u8]) -> Result<bool> {
+    pub fn whole_bytes(manifest: &[u8]) -> Result<Option<u64>> {
         let segments = Manifest::from_bytes(manifest)?.listing.segments;
-        Ok(segments.iter().any(|stored| stored.ranges.is_some()))
+        let is_possible = segments.iter().any(|stored| stored.ranges.is_some());
+        Ok(is_possible.then(|| segments.iter().map(|stored| stored.bytes).sum()))
     }
 
     /// Opens a library by its manifest; `read` gives the files that [`Remote::files`] names.

@@ -42,7 +42,10 @@ pub fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
     };
     let (record, link) = match &args.like {
         Some(library) => like::measured(library)?,
-        None => (args.record_bytes.unwrap_or_else(sizes::usual_record), None),
+        None => match args.record_bytes {
+            Some(bytes) => (bytes, None),
+            None => (sizes::usual_record()?, None),
+        },
     };
     let of = Collection {
         photos: args.photos as f64,

@@ -1,8 +1,9 @@
 //! How many bytes a library takes, on paper: by the tables of FORMAT.md for ours, by Milvus's own sizing
 //! tool (milvus.io/tools/sizing) for the server's.
 
-use photorecall::image::PerceptualHash;
-use photorecall::library::Photo;
+use photorecall::format::{self, Container};
+use photorecall::image::{Format, PerceptualHash};
+use photorecall::library::{Library, ModelRef, Photo};
 
 /// What `photorecall plan --help` ends with.
 pub const FORMULAS: &str = "\
@@ -16,7 +17,7 @@ s = 4·⌈d/8⌉ subspaces; r is a photo's record, l the links of a row: assumed
   ranges           compact, and beside each shard a file of the lists, the codebook, 8 bytes for each 32
                    records and 4 for each 4,096 bytes: what a browser reads first, and has in memory.
                    A query reads at most 5 MiB of lists, then 3 blocks of 4 KiB for each of 512 rows.
-  in memory        as on disk, but for records: those are objects then
+  in memory        as on disk, and 50 bytes by which each record is found
 
   milvus-flat      4·d·n
   milvus-ivf-flat  4·d·(n + g·nlist)                    in g = ⌈4·d·n ÷ 512 MiB⌉ segments
@@ -35,6 +36,8 @@ pub const LINK_BYTES: f64 = 30.0;
 /// Bytes around the sections of a segment and of a ranges file: header, table, padding, the little JSON.
 const SEGMENT_FRAME: f64 = 2048.0;
 const RANGES_FRAME: f64 = 1380.0;
+/// Bytes in memory by which a record is found.
+const FOUND_BYTES: f64 = 50.0;
 /// `M` of HNSW, as an export to Milvus asks for it.
 const HNSW_M: f64 = 32.0;
 /// What Milvus needs beside the index, by its sizing tool.
@@ -163,31 +166,34 @@ impl Collection {
     }
 }
 
-/// A photo as an object, and the entry that finds it by its path.
+/// A record, its place among the others, and the entry that finds it by its path.
 fn record_in_memory(record: f64) -> f64 {
-    const ENTRY: f64 = 64.0;
-    // Half of a record is texts: what is between them are names and numbers.
-    size_of::<Photo>() as f64 + record / 2.0 + ENTRY
+    record + FOUND_BYTES
 }
 
 /// Bytes of the record of a photo that tells everything but its owner's words.
-pub fn usual_record() -> f64 {
+pub fn usual_record() -> photorecall::Result<f64> {
     let photo = Photo {
         path: "2023/07 holidays/IMG_20230704_123000.jpg".into(),
         bytes: 3_512_345,
         modified_ms: 1_688_466_600_000,
-        digest: "0".repeat(64),
+        digest: "07".repeat(32),
         width: 4000,
         height: 3000,
         taken: Some("2023-07-04T12:30:00".into()),
         camera: Some("Canon EOS 5D".into()),
         gps: Some([41.902_78, 12.496_37]),
-        format: Some(photorecall::image::Format::Jpeg),
+        format: Some(Format::Jpeg),
         phash: "0123456789abcdef".parse::<PerceptualHash>().ok(),
         ..Photo::default()
     };
-    // And the comma.
-    serde_json::to_string(&photo).map_or(0, |json| json.len()) as f64 + 1.0
+    let model = ModelRef {
+        dim: 1,
+        ..ModelRef::default()
+    };
+    let bytes = Library::seal(&model, vec![photo], &[1.0], None, 1)?;
+    let segment = Container::open("a segment", format::Kind::Segment, &bytes)?;
+    Ok(segment.section("records")?.len() as f64)
 }
 
 /// Lists of a collection of Milvus's, as an export asks for them.
