@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::read::damaged;
 use super::vectors::{read_vectors, write_vectors};
 use super::{Container, Form, Kind, Writer, bytes_of_u32, bytes_of_u64, u32_of, u64_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{Bitset, Collection, Part};
 
 /// What a collection says of itself, in JSON.
@@ -86,13 +87,6 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 
 fn parsed<T: for<'a> Deserialize<'a>>(name: &str, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|_| damaged(name, "its account of itself"))
-}
-
-fn damaged(name: &str, reason: &'static str) -> Error {
-    Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    }
 }
 
 #[cfg(test)]

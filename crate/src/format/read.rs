@@ -169,7 +169,7 @@ fn place<'a>(entry: &Entry<'_>, end: usize, bytes: &'a [u8]) -> Option<(&'a [u8]
     ))
 }
 
-fn damaged(what: &str, reason: &'static str) -> Error {
+pub(super) fn damaged(what: &str, reason: &'static str) -> Error {
     Error::Damaged {
         what: what.to_owned(),
         reason,

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::read::damaged;
 use super::{Container, Writer, compact};
 use super::{bytes_of_f16, bytes_of_f32, bytes_of_i8, f16_of, f32_of, i8_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{Rows, TwoTier, Vectors};
 
 /// How vectors are kept.
@@ -39,7 +40,7 @@ pub(super) fn write_vectors(writer: Writer, vectors: &Vectors) -> Writer {
 /// The vectors of `dim` axes that the container called `name` holds in this form.
 ///
 /// # Errors
-/// [`Error::Damaged`] when a section is missing or does not fit the others.
+/// [`Error::Damaged`](crate::Error::Damaged) when a section is missing or does not fit the others.
 pub(super) fn read_vectors(
     name: &str,
     form: Form,
@@ -61,10 +62,7 @@ fn write_flat(writer: Writer, rows: &Rows) -> Writer {
 }
 
 fn read_flat(name: &str, dim: usize, container: &Container<'_>) -> Result<TwoTier> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
+    let damaged = |reason| damaged(name, reason);
     let arrays = Rows {
         codes: i8_of(container.section("codes")?).ok_or(damaged("its codes"))?,
         scales: f32_of(container.section("scales")?).ok_or(damaged("its scales"))?,

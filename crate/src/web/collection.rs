@@ -165,7 +165,7 @@ impl VectorIndex {
 
     /// Builds the compact index over all vectors, for faster answers from fewer bytes; ids stay. What is
     /// added afterwards is searched beside it until this is called again. It takes a while: about a
-    /// third of a millisecond a vector, in a worker.
+    /// millisecond a vector of 512 values, so call it in a worker.
     pub fn compact(&mut self) {
         self.collection.compact();
     }
