@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use photorecall::format::{self, Container, Kind};
+use photorecall::index::Collection;
 use random::Random;
 use targets::{TARGETS, Target};
 
@@ -43,6 +44,9 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
                 let container = Container::open("a sample", Kind::Segment, segment);
                 let records = container.and_then(|all| all.section("records"));
                 seeds.push(records.expect("there").to_vec());
+                let mut vectors = Collection::new(4).expect("axes");
+                vectors.add(&[1.0; 40]).expect("vectors");
+                seeds.push(format::write_collection(&vectors));
             }
             _ => {}
         }
@@ -109,7 +113,10 @@ fn fuzz(name: &str, target: Target, seconds: u64) -> usize {
     for (at, seed) in seeds.iter().enumerate() {
         check(name, target, seed, at);
     }
-    let (start, mut random, mut runs) = (ProcessTime::now(), Random(17 + seconds), 0);
+    // Another hour changes other things.
+    let seed =
+        std::env::var("PHOTORECALL_FUZZ_SEED").map_or(17, |text| text.parse().expect("a number"));
+    let (start, mut random, mut runs) = (ProcessTime::now(), Random(seed), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
         let input = changed(&seeds, &mut random);
         check(name, target, &input, runs);

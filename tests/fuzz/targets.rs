@@ -103,11 +103,13 @@ pub fn segment(data: &[u8]) {
     }
 }
 
-/// What lies beside a segment for reading parts of it, what shards share, and photos' records.
+/// What lies beside a segment for reading parts of it, what shards share, vectors without photos, and photos'
+/// records.
 pub fn ranges(data: &[u8]) {
     let mut bytes = data.to_vec();
     repair(&mut bytes);
     let _ = format::read_codebook("a codebook", &bytes);
+    let _ = format::read_collection("a collection", &bytes);
     if let Ok(ranges) = format::read_ranges("ranges", &bytes) {
         let query = [1.0; DIM];
         let kernels = Kernels::best();

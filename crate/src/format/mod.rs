@@ -11,6 +11,8 @@ mod codebook;
 mod collection;
 mod compact;
 #[cfg(feature = "photos")]
+mod glance;
+#[cfg(feature = "photos")]
 mod ranges;
 mod read;
 #[cfg(feature = "photos")]
@@ -23,6 +25,8 @@ mod write;
 
 pub use codebook::{CodebookMeta, read_codebook, write_codebook};
 pub use collection::{read_collection, write_collection};
+#[cfg(feature = "photos")]
+pub(crate) use glance::{Glance, Names};
 #[cfg(feature = "photos")]
 pub use ranges::{BLOCK_BYTES, Ranges, read_ranges, write_ranges};
 pub use read::Container;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::glance::Glance;
 use crate::image::{Format, PerceptualHash, hex};
 
 /// What a segment keeps of a photo; texts are those of the bytes that it was read from. The fields' order
@@ -103,11 +104,16 @@ const FORMATS: [Format; 6] = [
 /// The number of a format that has none.
 const OTHER: u8 = 255;
 
+/// The format of a number.
+pub(super) fn format_of(number: u8) -> Option<Format> {
+    let at = usize::from(number).checked_sub(1)?;
+    Some(FORMATS.get(at).copied().unwrap_or(Format::Other))
+}
+
 impl Record<'_> {
     /// The file's format.
     pub fn format(&self) -> Option<Format> {
-        let at = usize::from(self.format).checked_sub(1)?;
-        Some(FORMATS.get(at).copied().unwrap_or(Format::Other))
+        format_of(self.format)
     }
 
     /// The same record of a file of this format.
@@ -176,6 +182,14 @@ impl Records {
     /// When there is no such row.
     pub fn get(&self, row: usize) -> Record<'_> {
         postcard::from_bytes(self.bytes_of(row)).expect("read before")
+    }
+
+    /// What filters ask of a row's record.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub(crate) fn glance(&self, row: usize) -> Glance<'_> {
+        Glance::of(self.bytes_of(row))
     }
 
     /// The path in a row's record.

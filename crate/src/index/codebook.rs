@@ -37,6 +37,19 @@ impl Codebook {
         }
     }
 
+    /// The mean squared distance of unit vectors `sample` `[n, dim]` to the nearest centroid of each; not a
+    /// number of none.
+    ///
+    /// # Panics
+    /// When the sample is no whole number of rows.
+    pub fn distortion(&self, sample: Vec<f32>) -> f64 {
+        let rows = sample.len() / self.centroids.dim();
+        let mut frozen = Trained::of(self.centroids.clone());
+        frozen.sample = sample;
+        let squares = frozen.residuals().into_iter().map(|x| f64::from(x).powi(2));
+        squares.sum::<f64>() / rows as f64
+    }
+
     /// Whether the arrays fit together, for `dim` axes, and every number is finite.
     pub fn is_whole(&self, dim: usize) -> bool {
         let pq = Pq {

@@ -138,18 +138,21 @@ impl Collection {
 
     /// Removes a vector; says whether it was there.
     pub fn remove(&mut self, id: u32) -> bool {
-        self.parts.iter_mut().any(|part| {
-            let row = part.ids.iter().position(|of| *of == id);
-            row.is_some_and(|row| part.removed.insert(row))
-        })
+        let place = self.place(id);
+        place.is_some_and(|(part, row)| self.parts[part].removed.insert(row))
     }
 
     /// The vector of an id, as exactly as it is kept.
     pub fn vector(&self, id: u32) -> Option<Vec<f32>> {
-        self.parts.iter().find_map(|part| {
-            let row = part.ids.iter().position(|of| *of == id)?;
-            (!part.removed.contains(row)).then(|| part.vectors.vector(row))
-        })
+        let (part, row) = self.place(id)?;
+        let part = &self.parts[part];
+        (!part.removed.contains(row)).then(|| part.vectors.vector(row))
+    }
+
+    /// The part and the row of an id, whether it was removed or not.
+    fn place(&self, id: u32) -> Option<(usize, usize)> {
+        let mut parts = self.parts.iter().enumerate();
+        parts.find_map(|(at, part)| Some((at, part.ids.iter().position(|of| *of == id)?)))
     }
 
     /// The `k` vectors nearest to `query` `[dim]` whose ids are in `allowed`, best first; a hit's `id` is

@@ -1,7 +1,7 @@
 //! The vectors of a segment: flat while it grows, compact when it is large.
 
 use super::planner::Explanation;
-use super::{Compact, Hit, Search, TwoTier};
+use super::{Codebook, Compact, Hit, Search, TwoTier};
 use crate::kernels::Kernels;
 
 /// Rows of unit vectors in either form.
@@ -13,10 +13,10 @@ pub enum Vectors {
     Compact(Box<Compact>),
 }
 
-/// Fewer rows are as fast to scan, and need no room for centroids.
-const COMPACT_ROWS: usize = 2048;
-
 impl Vectors {
+    /// Fewer rows are as fast to scan, and need no room for centroids.
+    pub const COMPACT_ROWS: usize = 2048;
+
     /// No rows yet.
     pub fn new(dim: usize) -> Self {
         Self::Flat(TwoTier::new(dim))
@@ -33,7 +33,7 @@ impl Vectors {
         mean: Option<&[f32]>,
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> (Self, Vec<u32>) {
-        if rows >= COMPACT_ROWS {
+        if rows >= Self::COMPACT_ROWS {
             let (index, order) = Compact::build(rows, dim, 1, mean, vector);
             return (Self::Compact(Box::new(index)), order);
         }
@@ -43,6 +43,33 @@ impl Vectors {
             flat.push(&one);
         }
         (Self::Flat(flat), (0..rows as u32).collect())
+    }
+
+    /// As [`Vectors::build`], by what was learnt before.
+    ///
+    /// # Panics
+    /// As [`Compact::build_with`].
+    pub fn build_with(
+        codebook: &Codebook,
+        rows: usize,
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> (Self, Vec<u32>) {
+        if rows < Self::COMPACT_ROWS {
+            return Self::build(rows, codebook.centroids.dim(), None, vector);
+        }
+        let (index, order) = Compact::build_with(codebook, rows, 1, vector);
+        (Self::Compact(Box::new(index)), order)
+    }
+
+    /// What a compact form was encoded by, to encode others by it.
+    pub fn codebook(&self) -> Option<Codebook> {
+        match self {
+            Self::Flat(_) => None,
+            Self::Compact(index) => Some(Codebook {
+                centroids: index.parts().lists.centroids.clone(),
+                codebook: index.parts().scan.codebook.clone(),
+            }),
+        }
     }
 
     /// The mean of a compact form, to build the next one with.

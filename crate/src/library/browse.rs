@@ -44,8 +44,14 @@ impl Library {
     /// How many photos each month has, the newest first.
     pub fn months(&self, filter: Option<&Filter>) -> Vec<Month> {
         let mut months: BTreeMap<(u16, u8), (usize, f64, &str)> = BTreeMap::new();
-        let records = self.segments.iter().flat_map(Segment::records);
-        for (_, photo) in records.filter(|(_, photo)| filter.is_none_or(|f| f.holds(photo))) {
+        let rows = self.segments.iter().flat_map(|segment| {
+            let holds = move |row: &usize| {
+                filter.is_none_or(|filter| filter.holds(&segment.photos.glance(*row)))
+            };
+            let rows = segment.live_rows().filter(holds);
+            rows.map(|row| segment.photos.record(row))
+        });
+        for photo in rows {
             let (day, time) = (Day::of_record(&photo), time_of(&photo));
             let month = months
                 .entry((day.year, day.month))

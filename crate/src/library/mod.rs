@@ -2,7 +2,7 @@
 //! change returns the [`Commit`] that a store has to keep.
 //!
 //! ```text
-//! put ─▶ growing segment (at most 4,096 rows) ─ full ─▶ sealed ─ compact ─▶ merged, without the deleted
+//! put ─▶ growing segment (at most 4,096 rows) ─ full ─▶ sealed ─ merge ─▶ compact, without the deleted
 //!                 └──────────── commit() ─▶ Commit { new segments, manifest, what to drop } ─▶ store
 //! ```
 //! A commit writes the growing segment whole, under a new name: its cost is bounded, and nothing that
@@ -11,6 +11,7 @@
 pub mod ask;
 mod browse;
 mod compaction;
+mod drift;
 mod duplicates;
 mod manifest;
 mod model;
@@ -33,6 +34,8 @@ use std::sync::Mutex;
 
 pub use crate::index::normalise;
 pub use browse::{Cluster, Month};
+pub use compaction::Merged;
+pub use drift::Drift;
 pub use duplicates::Duplicates;
 use manifest::{Listing, Manifest};
 pub use model::ModelRef;
@@ -113,6 +116,8 @@ pub struct Library {
     vocabulary: Vec<Word>,
     /// What the last filter has hidden.
     filtered: Mutex<Option<Filtered>>,
+    /// The drift as of so many changes.
+    drift: Mutex<Option<(u64, Option<Drift>)>>,
 }
 
 impl Library {
@@ -130,6 +135,7 @@ impl Library {
             pending: None,
             vocabulary: Vec::new(),
             filtered: Mutex::default(),
+            drift: Mutex::default(),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 
 use super::Photo;
-use crate::format::{Digest, Listed, Record, Records};
+use crate::format::{Digest, Glance, Listed, Record, Records};
 
 /// Photos, row by row.
 #[derive(Debug, Default)]
@@ -45,6 +45,11 @@ impl Photos {
     /// What is kept of the photo of a row.
     pub fn record(&self, row: usize) -> Record<'_> {
         self.records.get(row)
+    }
+
+    /// What filters ask of the photo of a row.
+    pub fn glance(&self, row: usize) -> Glance<'_> {
+        self.records.glance(row)
     }
 
     pub fn path(&self, row: usize) -> &str {

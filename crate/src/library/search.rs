@@ -116,8 +116,8 @@ impl Library {
         }
         let hidden = self.segments.iter().map(|segment| {
             let mut hidden = segment.deleted.clone();
-            for (row, record) in segment.records() {
-                if !filter.holds(&record) {
+            for row in segment.live_rows() {
+                if !filter.holds(&segment.photos.glance(row)) {
                     hidden.insert(row);
                 }
             }

@@ -170,6 +170,21 @@ impl Segment {
         })
     }
 
+    /// Reads what compaction has made; no store has it yet.
+    pub fn merged(bytes: &[u8], deleted: Bitset, model: &ModelRef) -> Result<Self> {
+        let made = Stored {
+            name: "a merged segment".into(),
+            bytes: bytes.len() as u64,
+            crc32: crc32fast::hash(bytes),
+            photos: deleted.len(),
+            ranges: None,
+        };
+        Ok(Self {
+            stored: None,
+            ..Self::from_bytes(bytes, &made, deleted, model)?
+        })
+    }
+
     /// The paths of a damaged segment, if its list of photos is whole.
     pub fn salvage_paths(name: &str, bytes: &[u8]) -> Option<Vec<String>> {
         let photos = Photos::listed(format::salvage_photos(name, bytes)?)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use photorecall::index::Recall;
 
 #[cfg(feature = "cluster")]
 use crate::shared_args::TellArgs;
@@ -168,12 +169,22 @@ pub struct HitArgs {
     pub page: bool,
 }
 
-/// [`Recall`](photorecall::index::Recall) on the command line.
+/// [`Recall`] on the command line.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum RecallArg {
     Fast,
     High,
     Exact,
+}
+
+impl From<RecallArg> for Recall {
+    fn from(recall: RecallArg) -> Self {
+        match recall {
+            RecallArg::Fast => Self::Fast,
+            RecallArg::High => Self::High,
+            RecallArg::Exact => Self::Exact,
+        }
+    }
 }
 
 #[derive(Args)]

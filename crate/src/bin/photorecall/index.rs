@@ -1,12 +1,12 @@
 //! Bringing photos into a library, and out of it.
 //!
 //! ```text
-//! walk ─ plan ─▶ workers (one a core): read, digest, decode, embed ─▶ one writer: put, commit
+//! walk ─ plan ─▶ workers (one a core): read, digest, decode, embed ─▶ one writer: put, commit ⇄ merging
 //! ```
 //! The channel between them is short: a slow disk stops the workers, not the other way round.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use crate::Outcome;
 use crate::args::{AddArgs, IndexArgs, RemoveArgs};
 use crate::budget::Budget;
+use crate::merging::Merging;
 use crate::photo::{self, Picture};
 use crate::progress::Stop;
 use crate::scan::{self, Candidate, Plan, Scan};
@@ -29,9 +30,9 @@ use crate::source::Source;
 use crate::{info, model};
 
 /// A commit holds at most this many photos …
-const COMMIT_PHOTOS: usize = 512;
+const COMMIT_PHOTOS: usize = 256;
 /// … and at most this much work.
-const COMMIT_EVERY: Duration = Duration::from_secs(5);
+const COMMIT_EVERY: Duration = Duration::from_secs(2);
 
 /// What a run did, as `--json` prints it.
 #[derive(Default, serde::Serialize)]
@@ -176,6 +177,7 @@ pub fn commit(store: &FileStore, library: &mut Library) -> anyhow::Result<()> {
 
 /// An opened library with the model that fills it.
 struct Session {
+    folder: PathBuf,
     store: FileStore,
     library: Library,
     source: Source,
@@ -215,6 +217,7 @@ impl Session {
         source.trim_borders |= how.encode.trim_borders;
         source.store(folder)?;
         Ok(Self {
+            folder: folder.to_owned(),
             store,
             library,
             source,
@@ -285,6 +288,7 @@ impl Session {
             trim: self.source.trim_borders,
         };
         let (store, library) = (&self.store, &mut self.library);
+        let mut merging = Merging::new(&self.folder);
         std::thread::scope(|scope| {
             let pool = &pool;
             scope.spawn(move || {
@@ -301,7 +305,14 @@ impl Session {
                         });
                 });
             });
-            write(receive, store, library, &mut gone, summary, &bar)
+            write(
+                (receive, &bar),
+                store,
+                library,
+                &mut merging,
+                &mut gone,
+                summary,
+            )
         })?;
         if !stop.raised() {
             for path in gone.into_values().flatten() {
@@ -310,9 +321,8 @@ impl Session {
         }
         bar.finish_and_clear();
         commit(&self.store, &mut self.library)?;
-        if self.library.wants_compaction() && !stop.raised() {
-            self.library.compact();
-            commit(&self.store, &mut self.library)?;
+        if !stop.raised() {
+            merging.finish(&self.store, &mut self.library)?;
         }
         Ok(())
     }
@@ -367,12 +377,12 @@ impl Reader<'_> {
 
 /// The one writer: takes what the workers send, commits every so often.
 fn write(
-    receive: Receiver<(Candidate, anyhow::Result<Read>)>,
+    (receive, bar): (Receiver<(Candidate, anyhow::Result<Read>)>, &ProgressBar),
     store: &FileStore,
     library: &mut Library,
+    merging: &mut Merging,
     gone: &mut HashMap<String, Vec<String>>,
     summary: &mut Summary,
-    bar: &ProgressBar,
 ) -> anyhow::Result<()> {
     let (mut pending, mut last) = (0, Instant::now());
     for (candidate, read) in receive {
@@ -387,6 +397,7 @@ fn write(
         }
         if pending >= COMMIT_PHOTOS || (pending > 0 && last.elapsed() >= COMMIT_EVERY) {
             commit(store, library)?;
+            merging.tend(store, library)?;
             (pending, last) = (0, Instant::now());
         }
     }

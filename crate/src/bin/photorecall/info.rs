@@ -55,6 +55,7 @@ fn library_info(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
         "dim": stats.dim,
         "model": stats.model.name,
         "model_digest": stats.model.digest,
+        "drift": opened.library.drift().map(|drift| (1000.0 * drift.ratio).round() / 1000.0),
         "damaged": opened.damaged.len(),
         "kernels": Kernels::best().name(),
         "version": env!("CARGO_PKG_VERSION"),
@@ -81,7 +82,7 @@ fn tell(told: &serde_json::Value, json: bool) -> anyhow::Result<()> {
     if json {
         say!("{}", serde_json::to_string(told)?);
     } else if let Some(fields) = told.as_object() {
-        for (name, value) in fields {
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
             match value.as_str() {
                 Some(text) => say!("{name:14} {text}"),
                 None => say!("{name:14} {value}"),

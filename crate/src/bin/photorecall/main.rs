@@ -21,6 +21,7 @@ mod eval;
 mod index;
 mod info;
 mod labels;
+mod merging;
 #[cfg(feature = "cluster")]
 mod milvus;
 mod model;

@@ -4,18 +4,17 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use photorecall::index::Recall;
 use photorecall::library::ask::{Ask, Day, Filter, Suggestion, suggest};
 use photorecall::library::{self, Cursor, Found, Library, Page, Photo, Query, Word};
 use photorecall::store::files::FileStore;
 use serde_json::{Value, json};
 
-use crate::args::{HitArgs, RecallArg, SearchArgs, SimilarArgs};
+use crate::args::{HitArgs, SearchArgs, SimilarArgs};
 use crate::place::Place;
 use crate::{Outcome, browse, info, model, photo};
 
 /// One usual word in so many is enough for a verdict, and a large text tower takes its time for each.
-const VERDICT_WORDS: usize = 2;
+pub const VERDICT_WORDS: usize = 2;
 
 /// `photorecall search`
 pub fn search(args: &SearchArgs) -> anyhow::Result<Outcome> {
@@ -116,18 +115,14 @@ fn query(how: &HitArgs, filter: Option<Filter>) -> anyhow::Result<Query> {
         offset: how.offset,
         after: how.after.as_deref().map(str::parse::<Cursor>).transpose()?,
         min_score: how.min_score,
-        recall: match how.recall {
-            RecallArg::Fast => Recall::Fast,
-            RecallArg::High => Recall::High,
-            RecallArg::Exact => Recall::Exact,
-        },
+        recall: how.recall.into(),
         grouped: how.group,
         ..Query::default()
     })
 }
 
 /// The day in UTC: the machine's time zone is not known here.
-fn today() -> Day {
+pub fn today() -> Day {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Day::of_ms(since.map_or(0, |since| since.as_millis() as i64))
 }
@@ -139,11 +134,10 @@ fn print(
     how: &HitArgs,
 ) -> anyhow::Result<Outcome> {
     if how.json {
-        let found: Vec<Value> = page.found.iter().map(as_json).collect();
         let told = if how.page {
-            page_json(page, found, suggestion.as_ref())
+            page_json(page, suggestion.as_ref())
         } else {
-            Value::from(found)
+            page.found.iter().map(as_json).collect()
         };
         say!("{}", serde_json::to_string(&told)?);
         return Ok(Outcome::Done);
@@ -176,9 +170,10 @@ fn hints(page: &Page, suggestion: Option<&Suggestion>) {
     }
 }
 
-fn page_json(page: &Page, found: Vec<Value>, suggestion: Option<&Suggestion>) -> Value {
+/// A page with all that goes with it.
+pub fn page_json(page: &Page, suggestion: Option<&Suggestion>) -> Value {
     json!({
-        "found": found,
+        "found": page.found.iter().map(as_json).collect::<Vec<Value>>(),
         "next": page.next.as_ref().map(ToString::to_string),
         "total": page.total,
         "likely": page.verdict.map(|verdict| verdict.likely),

@@ -57,7 +57,10 @@ impl Day {
 
     /// The day that a text like `2019-07-04T12:30:00` begins with.
     pub fn of_text(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
+        Self::of_bytes(text.as_bytes())
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
         let number = |from: usize, to: usize| {
             let digits = bytes.get(from..to)?;
             digits.iter().try_fold(0u16, |sum, byte| {
@@ -81,8 +84,13 @@ impl Day {
 
     /// As [`Day::of_photo`].
     pub(crate) fn of_record(photo: &Record<'_>) -> Self {
-        let taken = photo.taken.and_then(Self::of_text);
-        taken.unwrap_or_else(|| Self::of_ms(photo.modified_ms))
+        Self::of_camera_or_file(photo.taken.map(str::as_bytes), photo.modified_ms)
+    }
+
+    /// By the text of the camera, else by the file's time of change.
+    pub(super) fn of_camera_or_file(taken: Option<&[u8]>, modified_ms: i64) -> Self {
+        let taken = taken.and_then(Self::of_bytes);
+        taken.unwrap_or_else(|| Self::of_ms(modified_ms))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which photos may be found.
 
 use super::date::{DateRange, Day};
-use crate::format::Record;
+use crate::format::{Glance, Names, Records};
 use crate::image::Format;
 use crate::library::Photo;
 
@@ -104,37 +104,43 @@ const EARTH_KM: f64 = 6371.0088;
 impl Filter {
     /// Whether a photo may be found.
     pub fn matches(&self, photo: &Photo) -> bool {
-        self.holds(&photo.record())
+        let mut record = Records::default();
+        record.push(&photo.record());
+        self.holds(&record.glance(0))
     }
 
-    /// Whether a photo of this record may be found.
-    pub(crate) fn holds(&self, photo: &Record<'_>) -> bool {
-        let is = |names: &[&str], wanted: &str| names.iter().any(|name| same(name, wanted));
+    /// Whether a photo of which this is known may be found.
+    pub(crate) fn holds(&self, photo: &Glance<'_>) -> bool {
+        let is = |names: Names<'_>, wanted: &str| names.iter().any(|name| same(name, wanted));
         match self {
             Filter::All(filters) => filters.iter().all(|filter| filter.holds(photo)),
             Filter::Any(filters) => filters.iter().any(|filter| filter.holds(photo)),
             Filter::Not(filter) => !filter.holds(photo),
-            Filter::Date(range) => range.contains(Day::of_record(photo)),
-            Filter::Album(name) => is(&photo.albums, name),
-            Filter::Tag(name) => is(&photo.tags, name),
+            Filter::Date(range) => {
+                range.contains(Day::of_camera_or_file(photo.taken, photo.modified_ms))
+            }
+            Filter::Album(name) => is(photo.rest().albums, name),
+            Filter::Tag(name) => is(photo.rest().tags, name),
             Filter::Folder(name) => in_folder(photo.path, name),
-            Filter::Path(part) if part.contains('*') => like(&photo.path.to_lowercase(), part),
+            Filter::Path(part) if part.contains('*') => like(&lower(photo.path), part),
             Filter::Path(part) => contains(photo.path, part),
-            Filter::Camera(name) => photo.camera.is_some_and(|of| contains(of, name)),
+            Filter::Camera(name) => photo.rest().camera.is_some_and(|of| contains(of, name)),
             Filter::Near { centre, km } => {
-                photo.gps.is_some_and(|at| distance_km(at, *centre) <= *km)
+                let at = photo.rest().gps;
+                at.is_some_and(|at| distance_km(at, *centre) <= *km)
             }
             Filter::Box {
                 south_west,
                 north_east,
-            } => photo
-                .gps
-                .is_some_and(|at| in_box(at, *south_west, *north_east)),
-            Filter::Format(format) => photo.format() == Some(*format),
+            } => {
+                let at = photo.rest().gps;
+                at.is_some_and(|at| in_box(at, *south_west, *north_east))
+            }
+            Filter::Format(format) => photo.rest().format == Some(*format),
             Filter::Size(bounds) => bounds.contains(photo.bytes),
             Filter::Width(bounds) => bounds.contains(photo.width.into()),
             Filter::Height(bounds) => bounds.contains(photo.height.into()),
-            Filter::Favourite => photo.favourite,
+            Filter::Favourite => photo.rest().favourite,
             Filter::Shape(shape) => shape.is_of(photo),
             Filter::Has(fact) => fact.is_known_of(photo),
         }
@@ -142,7 +148,7 @@ impl Filter {
 }
 
 impl Shape {
-    fn is_of(self, photo: &Record<'_>) -> bool {
+    fn is_of(self, photo: &Glance<'_>) -> bool {
         photo.width > 0
             && match self {
                 Shape::Portrait => photo.height > photo.width,
@@ -153,43 +159,49 @@ impl Shape {
 }
 
 impl Fact {
-    fn is_known_of(self, photo: &Record<'_>) -> bool {
+    fn is_known_of(self, photo: &Glance<'_>) -> bool {
         match self {
-            Fact::Place => photo.gps.is_some(),
+            Fact::Place => photo.rest().gps.is_some(),
             Fact::Date => photo.taken.is_some(),
-            Fact::Camera => photo.camera.is_some(),
-            Fact::Album => !photo.albums.is_empty(),
-            Fact::Tag => !photo.tags.is_empty(),
+            Fact::Camera => photo.rest().camera.is_some(),
+            Fact::Album => !photo.rest().albums.is_empty(),
+            Fact::Tag => !photo.rest().tags.is_empty(),
         }
     }
 }
 
-/// Whether a name is `lower` but for its case.
-fn same(name: &str, lower: &str) -> bool {
-    name.eq_ignore_ascii_case(lower) || (!name.is_ascii() && name.to_lowercase() == lower)
+/// UTF-8 in lower case.
+fn lower(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).to_lowercase()
 }
 
-/// Whether `lower` is in the text, whatever the text's case.
-fn contains(text: &str, lower: &str) -> bool {
+/// Whether a name is `wanted`, which is in lower case, but for its case.
+fn same(name: &[u8], wanted: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted.as_bytes()) || (!name.is_ascii() && lower(name) == wanted)
+}
+
+/// Whether `wanted`, which is in lower case, is in the text, whatever the text's case.
+fn contains(text: &[u8], wanted: &str) -> bool {
     if text.is_ascii() {
         // Nothing is copied: this runs over every photo of a library.
-        let (text, lower) = (text.as_bytes(), lower.as_bytes());
-        return lower.is_empty()
+        let wanted = wanted.as_bytes();
+        return wanted.is_empty()
             || text
-                .windows(lower.len())
-                .any(|part| part.eq_ignore_ascii_case(lower));
+                .windows(wanted.len())
+                .any(|part| part.eq_ignore_ascii_case(wanted));
     }
-    text.to_lowercase().contains(lower)
+    lower(text).contains(wanted)
 }
 
 /// Whether the folders of a path have these ones among them, one after the other.
-fn in_folder(path: &str, lower: &str) -> bool {
-    let Some((folders, _)) = path.rsplit_once('/') else {
+fn in_folder(path: &[u8], wanted: &str) -> bool {
+    let Some(end) = path.iter().rposition(|byte| *byte == b'/') else {
         return false;
     };
-    contains(folders, lower) && {
-        let folders = format!("/{}/", folders.to_lowercase());
-        folders.contains(&format!("/{lower}/"))
+    let folders = &path[..end];
+    contains(folders, wanted) && {
+        let folders = format!("/{}/", lower(folders));
+        folders.contains(&format!("/{wanted}/"))
     }
 }
 
@@ -259,7 +271,7 @@ mod tests {
             ("été", true),
         ] {
             assert_eq!(
-                in_folder("Trips/Rome/Été/beach.jpg", folder),
+                in_folder("Trips/Rome/Été/beach.jpg".as_bytes(), folder),
                 want,
                 "{folder}"
             );

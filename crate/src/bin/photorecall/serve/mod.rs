@@ -4,9 +4,12 @@
 //! /                   the web app                 /library.json      what is served
 //! /library/NAME       manifest and segments       /model/NAME        the library's model
 //! /photos/PATH        a photo of the library      /thumbs/PATH       a small JPEG of it
+//! /search.json?q=…    photos that were found
 //! ```
-//! The page searches by itself; the server runs no query. Ranges of the library's files are answered, so that a
-//! large one is read in parts.
+//! The page searches by itself; what is found here is for other programs. Ranges of the library's files are
+//! answered, so that a large one is read in parts.
+
+mod search;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -18,13 +21,13 @@ use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use photorecall::image::{self, Limits};
-use photorecall::library::Library;
 use photorecall::store::files::{FileStore, MANIFEST, is_ranges, is_segment};
 use tokio::net::TcpListener;
 
+use self::search::Searcher;
 use crate::args::ServeArgs;
 use crate::source::Source;
 use crate::{Outcome, info, model};
@@ -38,7 +41,7 @@ struct Site {
     folder: PathBuf,
     source: Source,
     model: String,
-    library: Library,
+    searcher: Searcher,
 }
 
 /// `photorecall serve`
@@ -52,8 +55,8 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<Outcome> {
         app: app_folder(args.app.as_deref())?,
         folder: args.library.clone(),
         model: source.model(None).to_owned(),
+        searcher: Searcher::new(opened.library, source.model(None)),
         source,
-        library: opened.library,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_io()
@@ -68,7 +71,7 @@ async fn run(site: Arc<Site>, port: u16) -> anyhow::Result<Outcome> {
         .with_context(|| format!("port {port}"))?;
     say!(
         "{} photos at http://{}/  (Ctrl-C ends it)",
-        site.library.stats().photos,
+        site.searcher.read().stats().photos,
         listener.local_addr()?
     );
     let app = Router::new().fallback(answer).with_state(site);
@@ -106,6 +109,10 @@ type Page = (Vec<u8>, String);
 /// What a request is answered with.
 enum Answer {
     Whole(Page),
+    /// What was asked for cannot be understood.
+    Bad(Page),
+    /// Another site asks.
+    Forbidden(Page),
     /// The bytes `start` to `end` of a file of `len`, both counted.
     Part(Page, (u64, u64, u64)),
 }
@@ -114,10 +121,12 @@ async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Respon
     let (request, _) = request.into_parts();
     // Files are read and thumbnails made on threads that may wait.
     let made = tokio::task::spawn_blocking(move || {
-        page(&site, &request.method, &request.headers, request.uri.path())
+        page(&site, &request.method, &request.headers, &request.uri)
     });
     let (status, (body, kind), range) = match made.await.map_err(anyhow::Error::from).flatten() {
         Ok(Answer::Whole(page)) => (StatusCode::OK, page, None),
+        Ok(Answer::Bad(page)) => (StatusCode::BAD_REQUEST, page, None),
+        Ok(Answer::Forbidden(page)) => (StatusCode::FORBIDDEN, page, None),
         Ok(Answer::Part(page, range)) => (StatusCode::PARTIAL_CONTENT, page, Some(range)),
         Err(error) => {
             let text = format!("{error:#}\n").into_bytes();
@@ -139,11 +148,14 @@ async fn answer(State(site): State<Arc<Site>>, request: Request<Body>) -> Respon
     response.unwrap_or_default()
 }
 
-fn page(site: &Site, method: &Method, headers: &HeaderMap, path: &str) -> anyhow::Result<Answer> {
+fn page(site: &Site, method: &Method, headers: &HeaderMap, uri: &Uri) -> anyhow::Result<Answer> {
     if ![Method::GET, Method::HEAD].contains(method) || !is_loopback(headers) {
         bail!("not served");
     }
-    let path = percent_decode(path)?;
+    if uri.path() == "/search.json" {
+        return Ok(site.found(headers, uri.query().unwrap_or_default()));
+    }
+    let path = percent_decode(uri.path())?;
     let path = path.trim_start_matches('/');
     if let Some(("library", name)) = path.split_once('/')
         && is_library_file(name)
@@ -200,9 +212,29 @@ impl Site {
         }))?)
     }
 
+    /// What a query finds; an error as `{"error": …}`.
+    fn found(&self, headers: &HeaderMap, parameters: &str) -> Answer {
+        let page = |body| (body, "application/json".to_owned());
+        let error = |text: String| {
+            page(
+                serde_json::json!({ "error": text })
+                    .to_string()
+                    .into_bytes(),
+            )
+        };
+        if !search::is_own(headers) {
+            return Answer::Forbidden(error("other sites are told nothing".into()));
+        }
+        match self.searcher.answer(parameters) {
+            Ok(found) => Answer::Whole(page(found)),
+            Err(wrong) => Answer::Bad(error(format!("{wrong:#}"))),
+        }
+    }
+
     /// The file of a photo; only photos of the library are served, whatever lies beside them.
     fn photo(&self, path: &str) -> anyhow::Result<PathBuf> {
-        self.library
+        self.searcher
+            .read()
             .get(path)
             .with_context(|| format!("no photo {path} in the library"))?;
         Ok(self.source.file(path))
