@@ -22,7 +22,7 @@ mod packed;
 #[cfg(test)]
 mod parity;
 mod portable;
-#[cfg(all(target_arch = "wasm32", relaxed_simd))]
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
 mod relaxed;
 mod rows;
 mod scalar;
@@ -109,9 +109,9 @@ pub const FAST_SCAN_ROWS: usize = 32;
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
 static TABLES: &[&Kernels] = &[&avx512::VNNI, &avx512::TABLE, &avx2::TABLE, &scalar::TABLE];
-#[cfg(all(target_arch = "wasm32", relaxed_simd))]
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
 static TABLES: &[&Kernels] = &[&relaxed::TABLE, &simd128::TABLE, &scalar::TABLE];
-#[cfg(all(target_arch = "wasm32", not(relaxed_simd)))]
+#[cfg(all(target_arch = "wasm32", not(feature = "relaxed-simd")))]
 static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
 static TABLES: &[&Kernels] = &[&scalar::TABLE];

@@ -42,7 +42,7 @@ pub fn encoder(out: &Path, quick: bool) -> Result<()> {
     tools::npm_install(&peers, &[ORT_WEB])?;
     tools::run(tools::cargo().args(["build", "--release"]))?;
     let ours = program("encoder")?;
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let mut bench = Command::new(python);
     bench.arg(root.join("crate/benches/encoder.py"));
     bench.args([&ours, &paths::photorecall(), &folder]);
@@ -57,7 +57,7 @@ pub fn encoder(out: &Path, quick: bool) -> Result<()> {
 /// Measures a library of many photos, in headless Chromium and natively, and writes the report to `out`.
 pub fn library(out: &Path, quick: bool) -> Result<()> {
     let ours = program("library")?;
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let mut bench = Command::new("node");
     bench.arg(paths::root().join("crate/benches/library.mjs"));
     bench.args([&ours, &paths::target().join("bench/library"), out]);
@@ -71,7 +71,7 @@ const TRANSFORMERS: &str = "@huggingface/transformers@4.3.1";
 
 /// Measures a first visit until the first result, and writes the report to `out`.
 pub fn first_visit(out: &Path, quick: bool) -> Result<()> {
-    web::build(false)?;
+    web::build(web::For::Others)?;
     let peer = paths::target().join("bench/first-visit");
     tools::npm_install(&peer, &[TRANSFORMERS])?;
     let mut node = Command::new("node");

@@ -15,7 +15,7 @@ pub fn demo(folder: Option<PathBuf>, port: u16, serve: bool) -> Result<()> {
         Some(folder) => folder.canonicalize()?,
         None => album::fetch()?,
     };
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let library = paths::target().join("demo-library").join(name_of(&folder));
     let mut index = Command::new(paths::photorecall());
     index

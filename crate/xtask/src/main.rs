@@ -55,7 +55,7 @@ enum Command {
     },
     /// Build the wasm, its glue, the package and the page into target/www
     BuildWeb {
-        /// Build the wasm quickly: larger, for iterating
+        /// Link the wasm quickly: larger by a half, for iterating
         #[arg(long)]
         quick: bool,
     },
@@ -110,7 +110,10 @@ fn main() -> anyhow::Result<()> {
         Command::TestRay => ray::test(),
         Command::TestKills => trials::kills(),
         Command::Fuzz { minutes } => trials::fuzz(minutes),
-        Command::BuildWeb { quick } => web::build(quick),
+        Command::BuildWeb { quick } => web::build(match quick {
+            true => web::For::Here,
+            false => web::For::Others,
+        }),
         Command::TestFirefox => page::firefox(),
         Command::Lighthouse { json } => page::lighthouse(&json),
         Command::Screenshot => page::screenshots(),

@@ -8,7 +8,7 @@ use crate::{paths, tools, web};
 
 /// Builds everything, then `npm pack` into target/npm.
 pub fn package() -> Result<()> {
-    web::build(false)?;
+    web::build(web::For::Others)?;
     println!("the package is {}", pack()?.display());
     Ok(())
 }

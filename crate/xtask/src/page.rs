@@ -22,7 +22,7 @@ fn script(name: &str) -> Result<Command> {
 
 /// Scores of the built page as a phone and as a desktop; fails below 95.
 pub fn lighthouse(out: &Path) -> Result<()> {
-    web::build(false)?;
+    web::build(web::For::Others)?;
     let folder = paths::target().join("lighthouse");
     tools::npm_install(&folder, LIGHTHOUSE)?;
     tools::run(script("lighthouse.mjs")?.arg(&folder).arg(out))
@@ -30,7 +30,7 @@ pub fn lighthouse(out: &Path) -> Result<()> {
 
 /// The page and the package in Firefox.
 pub fn firefox() -> Result<()> {
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let folder = paths::target().join("puppeteer");
     tools::npm_install(&folder, PUPPETEER)?;
     tools::run(
@@ -45,7 +45,7 @@ pub fn firefox() -> Result<()> {
 
 /// The README's pictures: the page's main states, with the sample album.
 pub fn screenshots() -> Result<()> {
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let out = paths::root().join("www/screenshots");
     tools::run(script("screenshots.mjs")?.args([album::fetch()?, out]))
 }

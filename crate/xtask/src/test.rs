@@ -26,7 +26,7 @@ pub fn test() -> Result<()> {
                 .env("PHOTORECALL_RANGES", ranges()),
         )?;
     }
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let packed = package::pack()?;
     let chromium = tools::chromium()?;
     let album = album::fetch()?;

@@ -14,7 +14,7 @@ const TABS: &str = "50";
 /// acknowledged is gone, damaged or there twice.
 pub fn kills() -> Result<()> {
     tools::run(&mut durable())?;
-    web::build(false)?;
+    web::build(web::For::Here)?;
     let mut tabs = Command::new("node");
     tabs.current_dir(paths::root())
         .args(["tests/browser/kills.mjs", TABS]);
