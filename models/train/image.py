@@ -32,12 +32,14 @@ from towers import MEAN, STD, ImageTower, normalise
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
-WEIGHTS = {"samples": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "caltech101": 1.5, "tiny": 0.6, "clothing": 0.6,
-           "catsdogs": 0.5, "grocery": 0.4, "imagewoof": 0.4, "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
+WEIGHTS = {"samples": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "flickr8k": 2, "caltech101": 1.5,
+           "tiny": 0.6, "clothing": 0.6, "catsdogs": 0.5, "grocery": 0.4, "imagewoof": 0.4,
+           "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
 # The words' share in what a photo shows; the teacher sees small photos and drawings badly.
 WORDS_SHARE = {"tiny": 0.6, "mini": 0.5, "pacs": 0.5, "grocery": 0.5}
 OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
 MEET = 16  # steps between two meetings of the processes
+FEW, WIDE = 3, 128  # pixels of a map's side up to which, and channels above which, `FewPixels` is the faster
 SOFT, SOFTER = 1.5, 2.0  # what the teacher's logits are divided by, for the tower and for the head
 
 
@@ -57,8 +59,8 @@ class Photos:
         weight = np.array([0 if row["validation"] else WEIGHTS.get(row["source"], 1) for row in self.rows], float)
         asked = self.logits[:, 0] != UNASKED
         usable = asked | np.array([bool(t) for t in self.texts])
-        share = np.array([WORDS_SHARE.get(row["source"], 0.25) if t else 0 for row, t in zip(self.rows, self.texts)])
-        self.share = np.where(asked, share, 1).astype(np.float32)
+        share = [WORDS_SHARE.get(row["source"], 0.25) if t else 0 for row, t in zip(self.rows, self.texts)]
+        self.share = np.array(share, np.float32)
         self.steps = np.cumsum(weight * usable) / (weight * usable).sum()
         self.random = np.random.default_rng(seed)
 
@@ -83,8 +85,11 @@ class Photos:
         x = torch.where(grey, x.mean(1, keepdim=True).expand_as(x), x) * gain
         x = (x.clamp(0, 1) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         text = [int(self.random.choice(self.texts[r])) if self.texts[r] else -1 for r in rows]
-        logits = (torch.tensor(self.logits[rows][:, 1:]).float() - self.unit["zero"]) * self.unit["scale"]
-        return x, logits, torch.tensor(self.share[rows]), torch.tensor(text)
+        told = self.logits[rows]
+        # Looked up anew each time: the teacher may be at work still, and what it adds counts from then on.
+        share = np.where(told[:, 0] != UNASKED, self.share[rows], 1).astype(np.float32)
+        logits = (torch.tensor(told[:, 1:]).float() - self.unit["zero"]) * self.unit["scale"]
+        return x, logits, torch.tensor(share), torch.tensor(text)
 
 
 def shown(photos, logits, share, text, soft):
@@ -137,9 +142,54 @@ class Peers:
         return float(flat[0])
 
 
+def portion(done, args):
+    """Photos of a batch and their side. Of small ones twice as many: what a step costs for the weights alone
+    is then shared by more."""
+    side = side_at(done, args.side)
+    return args.batch * (2 if side == args.side // 2 else 1), side
+
+
+class FewPixels(torch.autograd.Function):
+    """A 3x3 convolution whose weights' gradient is one matrix product: for maps of few pixels oneDNN's own
+    takes longer than all the rest of the layer."""
+
+    @staticmethod
+    def forward(ctx, x, weight, stride):
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        return F.conv2d(x, weight, None, stride, 1)
+
+    @staticmethod
+    def backward(ctx, above):
+        (x, weight), by = ctx.saved_tensors, ctx.stride
+        below = torch.ops.aten.convolution_backward(
+            above, x, weight, None, [by, by], [1, 1], [1, 1], False, [0, 0], 1, [True, False, False])[0]
+        h, w = above.shape[2:]
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        seen = torch.cat([padded[:, i:i + h * by:by, j:j + w * by:by] for i in range(3) for j in range(3)], -1)
+        change = above.permute(0, 2, 3, 1).flatten(0, 2).T @ seen.flatten(0, 2)
+        return below, change.view(len(weight), 3, 3, -1).permute(0, 3, 1, 2), None
+
+
+class Convolution(torch.nn.Conv2d):
+    """One that uses `FewPixels` where that is the faster."""
+
+    def forward(self, x):
+        if x.dtype == torch.bfloat16 and x.shape[2] // self.stride[0] <= FEW:
+            return FewPixels.apply(x, self.weight.bfloat16(), self.stride[0])
+        return super().forward(x)
+
+
+def ease(tower):
+    """The wide 3x3 convolutions become `Convolution`s; weights and results stay."""
+    for module in tower.modules():
+        if type(module) is torch.nn.Conv2d and module.kernel_size == (3, 3) and module.groups == 1 and module.out_channels > WIDE:
+            module.__class__ = Convolution
+
+
 def side_at(done, side):
-    """Half the side for 40 % of the time, three quarters up to 85 % of it, then all of it."""
-    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.85 else side
+    """Half the side for 40 % of the time, three quarters up to 80 % of it, then all of it."""
+    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.8 else side
 
 
 def start_head(head, tower, labels, temperature):
@@ -168,19 +218,20 @@ def train(args):
     start_head(head, tower, photos.labels, temperature)
     if path.exists() and "head" in saved:
         head.load_state_dict(saved["head"])
+    ease(tower)
     tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
     learned = [*tower.parameters(), *head.parameters(), temperature]
     shared = [v for v in (*learned, *tower.buffers()) if v.is_floating_point()]
-    optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05)
+    optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05, fused=True)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
     loader = ThreadPoolExecutor(1)  # one thread: the order of random numbers stays the seed's
     done = args.begin
-    coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
+    coming = loader.submit(photos.batch, *portion(done, args))
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step - first + 1) / 200) * max(0.005, (1 + np.cos(np.pi * done)) / 2)
         x, logits, share, text = coming.result()
-        coming = loader.submit(photos.batch, args.batch, side_at(done, args.side))
+        coming = loader.submit(photos.batch, *portion(done, args))
         with torch.autocast("cpu", torch.bfloat16, enabled=args.half):
             features = tower.trunk(x.contiguous(memory_format=torch.channels_last))
         features = features.float()
@@ -190,7 +241,7 @@ def train(args):
         torch.nn.utils.clip_grad_norm_(learned, 4.0)
         optimiser.step()
         temperature.data.clamp_(max=4.6)
-        step, seen = step + 1, seen + args.batch * peers.count
+        step, seen = step + 1, seen + len(x) * peers.count
         if step % MEET == 0:
             done = args.begin + (1 - args.begin) * (time.time() - started) / (60 * args.minutes)
             done = peers.meet([v.data for v in shared], done)
