@@ -5,13 +5,13 @@
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
 //!                                       hamming_u64, quantise, multiply, gemm_f32, attention,
 //!                                       layer_norm, gelu, softmax_rows
-//! scalar │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
+//! scalar │ scalar-7bit │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, which halves the weights); other f32
-//! results differ by rounding.
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, whose activations have 7 bits, and
+//! `scalar-7bit`, its reference); other f32 results differ by rounding.
 
 mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -108,13 +108,24 @@ pub const FAST_SCAN_ROWS: usize = 32;
 
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
-static TABLES: &[&Kernels] = &[&avx512::VNNI, &avx512::TABLE, &avx2::TABLE, &scalar::TABLE];
+static TABLES: &[&Kernels] = &[
+    &avx512::VNNI,
+    &avx512::TABLE,
+    &avx2::TABLE,
+    &scalar::TABLE,
+    &scalar::SEVENS,
+];
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-static TABLES: &[&Kernels] = &[&relaxed::TABLE, &simd128::TABLE, &scalar::TABLE];
+static TABLES: &[&Kernels] = &[
+    &relaxed::TABLE,
+    &simd128::TABLE,
+    &scalar::TABLE,
+    &scalar::SEVENS,
+];
 #[cfg(all(target_arch = "wasm32", not(feature = "relaxed-simd")))]
-static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE];
+static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE, &scalar::SEVENS];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
-static TABLES: &[&Kernels] = &[&scalar::TABLE];
+static TABLES: &[&Kernels] = &[&scalar::TABLE, &scalar::SEVENS];
 
 /// Whether this CPU has what the table needs.
 fn runs_here(table: &Kernels) -> bool {
@@ -172,20 +183,32 @@ impl Kernels {
             .find(|table| table.name == name)
     }
 
-    /// `scalar`, `avx2`, `avx512`, `avx512vnni`, `simd128` or `relaxed-simd`.
+    /// `scalar`, `scalar-7bit`, `avx2`, `avx512`, `avx512vnni`, `simd128` or `relaxed-simd`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The table to use where every machine must come to the same result: this one, or the next that
-    /// keeps all 8 bits of the weights.
+    /// The table to use where every machine must come to the same result: this one, or the next whose
+    /// activations have 8 bits.
     pub fn exact(&'static self) -> &'static Self {
-        let whole = |table: &&'static Self| !matches!(table.tiles.i8, Layout::Sevens { .. });
         [self]
             .into_iter()
             .chain(Self::available())
-            .find(whole)
+            .find(|table| !table.is_of_sevens())
             .unwrap_or(&scalar::TABLE)
+    }
+
+    /// The plain loops that come to the same integers, to the bit.
+    pub fn reference(&self) -> &'static Self {
+        if self.is_of_sevens() {
+            &scalar::SEVENS
+        } else {
+            &scalar::TABLE
+        }
+    }
+
+    fn is_of_sevens(&self) -> bool {
+        matches!(self.tiles.i8, Layout::Sevens { .. })
     }
 
     /// Σ aᵢ·bᵢ.
@@ -270,8 +293,8 @@ impl Kernels {
         PackedI8::new(self.name, self.tiles.i8, w, (k, n), scale, bias)
     }
 
-    /// Quantises the rows of `a` `[m, k]` to int8, symmetrically and each by its own largest magnitude;
-    /// normalised before, where asked.
+    /// Quantises the rows of `a` `[m, k]`, each by its own extent, to int8 or 7 bits; normalised before,
+    /// where asked.
     ///
     /// # Panics
     /// When `a` has no whole rows, or `norm` not `k` columns; so does `layer_norm`.

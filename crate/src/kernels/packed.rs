@@ -4,7 +4,7 @@
 //! panel p of PackedI8 (columns p·nr … p·nr+nr), groups of g input rows:
 //!   Pairs (g = 2)  k₀c₀ k₁c₀ k₀c₁ k₁c₁ … │ k₂c₀ k₃c₀ …      i8 weights
 //!   Quads (g = 4)  k₀c₀ k₁c₀ k₂c₀ k₃c₀ k₀c₁ …               u8 = weight + 128, for VNNI's u8 × i8
-//!   Sevens (g = 4) as Quads, with                           u7 = weight / 2 + 64, scale · 2
+//!   Sevens (g = 4) as Quads, with                           i8 weights and their sums, for u7 × i8
 //! ```
 //! Rows and columns that only fill up a group or panel are zero weights.
 
@@ -16,7 +16,7 @@ pub(super) enum Layout {
     Pairs { nr: usize },
     /// Four input rows together, offset by 128 to be unsigned.
     Quads { nr: usize },
-    /// As `Quads`, the weights halved to 7 bits.
+    /// Four input rows together; it is the activations that are unsigned, in 7 bits.
     Sevens { nr: usize },
 }
 
@@ -37,12 +37,8 @@ impl Layout {
     /// A weight's code.
     fn code(self, weight: i8) -> u8 {
         match self {
-            Self::Pairs { .. } => weight as u8,
+            Self::Pairs { .. } | Self::Sevens { .. } => weight as u8,
             Self::Quads { .. } => (weight as u8).wrapping_add(128),
-            Self::Sevens { .. } => {
-                let halved = (f32::from(weight) / 2.0).round_ties_even() as i32;
-                (halved.clamp(-64, 63) + 64) as u8
-            }
         }
     }
 }
@@ -56,6 +52,8 @@ pub struct PackedI8 {
     /// `k` filled up to whole groups.
     pub(super) kp: usize,
     pub(super) data: Vec<u8>,
+    /// Σ of each column's weights `[panels · nr]`, of `Sevens` alone.
+    pub(super) sum: Vec<i32>,
     /// `[panels · nr]`
     pub(super) scale: Vec<f32>,
     /// `[panels · nr]`
@@ -87,11 +85,16 @@ impl PackedI8 {
         let (nr, group) = (layout.nr(), layout.group());
         let (kp, np) = (k.next_multiple_of(4), n.next_multiple_of(nr));
         let mut data = vec![layout.code(0); kp * np];
+        let sevens = matches!(layout, Layout::Sevens { .. });
+        let mut sum = vec![0i32; if sevens { np } else { 0 }];
         for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
             for (column, &weight) in weights.iter().enumerate() {
                 let panel = column / nr * nr * kp;
                 let place = row / group * nr * group + column % nr * group + row % group;
                 data[panel + place] = layout.code(weight);
+            }
+            for (sum, &weight) in sum.iter_mut().zip(weights) {
+                *sum += i32::from(weight);
             }
         }
         let fill = |values: &[f32]| {
@@ -99,17 +102,14 @@ impl PackedI8 {
             filled.resize(np, 0.0);
             filled
         };
-        let mut scale = fill(scale);
-        if matches!(layout, Layout::Sevens { .. }) {
-            scale.iter_mut().for_each(|scale| *scale *= 2.0);
-        }
         Self {
             table,
             k,
             n,
             kp,
             data,
-            scale,
+            sum,
+            scale: fill(scale),
             bias: fill(bias.unwrap_or(&[])),
         }
     }
@@ -162,12 +162,14 @@ pub struct Rows {
     pub(super) k: usize,
     /// `[m, kp]` for pairs.
     pub(super) wide: Vec<i16>,
-    /// `[m, kp]` for quads.
+    /// `[m, kp]` for quads and sevens.
     pub(super) narrow: Vec<i8>,
-    /// One a row: the largest magnitude over 127.
+    /// One a row: what one step is worth.
     pub(super) scale: Vec<f32>,
     /// One a row: the sum of its quantised values, which undoes the weights' offset.
     pub(super) sum: Vec<i32>,
+    /// One a row: the code of 0, of sevens alone.
+    pub(super) zero: Vec<i32>,
     /// A row before it is quantised.
     pub(super) row: Vec<f32>,
 }

@@ -170,6 +170,27 @@ pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
     largest.iter().copied().fold(rest, f32::max)
 }
 
+/// The least and the largest of the values and 0.
+#[inline(always)]
+pub(super) fn extent(values: &[f32]) -> (f32, f32) {
+    let (lanes, rest) = values.as_chunks::<LANES>();
+    let (mut least, mut most) = ([0f32; LANES], [0f32; LANES]);
+    for part in lanes {
+        for lane in 0..LANES {
+            let x = part[lane];
+            least[lane] = if x < least[lane] { x } else { least[lane] };
+            most[lane] = if x > most[lane] { x } else { most[lane] };
+        }
+    }
+    let ends = rest.iter().fold((0f32, 0f32), |(least, most), x| {
+        (least.min(*x), most.max(*x))
+    });
+    (
+        least.iter().copied().fold(ends.0, f32::min),
+        most.iter().copied().fold(ends.1, f32::max),
+    )
+}
+
 /// `out[m, n] = a[m, k] · w[k, n] + bias`, in tiles of `MR` rows and `NR` columns.
 #[inline(always)]
 pub(super) fn gemm_f32<const MR: usize, const NR: usize>(

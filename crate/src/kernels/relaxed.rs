@@ -1,7 +1,8 @@
 //! wasm relaxed SIMD: int8 through `i32x4.relaxed_dot_i8x16_i7x16_add`, four products a lane.
 //!
-//! One operand of that instruction has 7 bits, or engines may differ: weights are halved, rounded and
-//! offset by 64 to [0, 127]. Activations keep their 8 bits. All else is as in `simd128`.
+//! One operand of that instruction has 7 bits, or engines may differ. It is the activations, unsigned and
+//! with a zero of their own: what a token loses there is its own, while what the weights lose is lost the
+//! same way by all tokens, and costs a tower ten times as much of its cosine. All else is as in `simd128`.
 
 use core::arch::wasm32::*;
 
@@ -61,22 +62,28 @@ fn tile<const ROWS: usize>(
             // SAFETY: a row has kp values, a multiple of 4, and there are kp / 4 quads.
             let x = unsafe { v128_load32_splat(rows[r].as_ptr().add(4 * quad).cast()) };
             for v in 0..3 {
-                sums[r][v] = i32x4_relaxed_dot_i8x16_i7x16_add(x, b[v], sums[r][v]);
+                sums[r][v] = i32x4_relaxed_dot_i8x16_i7x16_add(b[v], x, sums[r][v]);
             }
         }
     }
+    let columns = &w.sum[panel * NR..][..NR];
     for (r, sums) in sums.iter().enumerate() {
         let mut lanes = [0i32; NR];
+        let zero = i32x4_splat(q.zero[row + r]);
         for (v, sums) in sums.iter().enumerate() {
-            // SAFETY: `lanes` holds the 48 bytes that are written.
-            unsafe { v128_store(lanes.as_mut_ptr().add(4 * v).cast(), *sums) };
+            // SAFETY: `columns` and `lanes` hold the 48 bytes that are read and written.
+            unsafe {
+                let columns = v128_load(columns.as_ptr().add(4 * v).cast());
+                // Σ w·(x + zero) − zero·Σ w = Σ w·x.
+                let exact = i32x4_sub(*sums, i32x4_mul(zero, columns));
+                v128_store(lanes.as_mut_ptr().add(4 * v).cast(), exact);
+            }
         }
-        // Weights were packed with 64 added: Σ (w + 64)·x − 64·Σ x = Σ w·x.
         let at = RowAt {
             row: row + r,
             column: panel * NR,
             scale: q.scale[row + r],
-            offset: 64 * q.sum[row + r],
+            offset: 0,
         };
         store_row(&lanes, at, w, then, out);
     }

@@ -2,7 +2,7 @@
 
 use super::Norm;
 use super::packed::{Layout, Rows};
-use super::portable::{LANES, largest_magnitude, nearest};
+use super::portable::{LANES, extent, largest_magnitude, nearest};
 
 /// (x − mean) / √(variance + ε) · γ + β of a row (Ba, Kiros and Hinton 2016, "Layer Normalization").
 #[inline(always)]
@@ -38,14 +38,15 @@ pub(super) fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
     }
 }
 
-/// Quantises rows of `k` symmetrically to int8, each by its own largest magnitude; normalised before,
-/// where asked.
+/// Quantises rows of `k`, each by its own extent; normalised before, where asked. To int8, symmetrically;
+/// for sevens to [0, 127].
 #[inline(always)]
 pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, q: &mut Rows) {
     let (m, kp) = (a.len() / k, k.next_multiple_of(4));
     q.k = k;
     q.scale.clear();
     q.sum.clear();
+    q.zero.clear();
     q.row.resize(k, 0.0);
     let wide = matches!(layout, Layout::Pairs { .. });
     if wide {
@@ -61,16 +62,31 @@ pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, 
             }
             None => values,
         };
-        let most = largest_magnitude(values);
-        let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
-        q.scale.push(most / 127.0);
         let place = at * kp..at * kp + kp;
+        if let Layout::Sevens { .. } = layout {
+            let (least, most) = extent(values);
+            let inverse = steps(most - least, &mut q.scale);
+            let zero = nearest(-least * inverse);
+            q.zero.push(zero);
+            code(values, inverse, &mut q.narrow[place], |q| {
+                q.saturating_add(zero).clamp(0, 127) as i8
+            });
+            continue;
+        }
+        let inverse = steps(largest_magnitude(values), &mut q.scale);
         q.sum.push(if wide {
             code(values, inverse, &mut q.wide[place], |q| q as i16)
         } else {
             code(values, inverse, &mut q.narrow[place], |q| q as i8)
         });
     }
+}
+
+/// Notes what one of the 127 steps of `size` is worth; gives how many steps 1 is.
+#[inline(always)]
+fn steps(size: f32, scale: &mut Vec<f32>) -> f32 {
+    scale.push(size / 127.0);
+    if size > 0.0 { 127.0 / size } else { 0.0 }
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! The reference: what every other table is measured against.
+//! The references: what every other table is measured against.
 
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
@@ -10,7 +10,7 @@ const MR: usize = 4;
 
 const LAYOUT: Layout = Layout::Pairs { nr: NR };
 
-pub(super) static TABLE: Kernels = Kernels {
+pub(super) const TABLE: Kernels = Kernels {
     name: "scalar",
     tiles: Tiles {
         i8: LAYOUT,
@@ -30,6 +30,20 @@ pub(super) static TABLE: Kernels = Kernels {
     quick_gelu: portable::quick_gelu,
     gelu: portable::gelu,
     softmax_rows: portable::softmax_rows,
+};
+
+const SEVENS_LAYOUT: Layout = Layout::Sevens { nr: NR };
+
+/// As `TABLE`, with activations of 7 bits in its int8 products: what `relaxed-simd` computes.
+pub(super) static SEVENS: Kernels = Kernels {
+    name: "scalar-7bit",
+    tiles: Tiles {
+        i8: SEVENS_LAYOUT,
+        f32_nr: NR,
+    },
+    quantise: |a, k, norm, q| rows::quantise(a, k, norm, SEVENS_LAYOUT, q),
+    multiply: multiply_sevens,
+    ..TABLE
 };
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
@@ -103,6 +117,34 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
             let at = RowAt {
                 row,
                 column: panel * NR,
+                scale,
+                offset: 0,
+            };
+            store_row(&sums, at, w, then, out);
+        }
+    }
+}
+
+fn multiply_sevens(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+    for (row, (&scale, &zero)) in a.scale.iter().zip(&a.zero).enumerate() {
+        let values = &a.narrow[row * w.kp..][..w.kp];
+        for (panel, weights) in w.data.chunks_exact(NR * w.kp).enumerate() {
+            let column = panel * NR;
+            let mut sums = [0i32; NR];
+            for (sum, of_weights) in sums.iter_mut().zip(&w.sum[column..]) {
+                *sum = -zero * of_weights;
+            }
+            for (x, b) in values.chunks_exact(4).zip(weights.chunks_exact(4 * NR)) {
+                for (sum, b) in sums.iter_mut().zip(b.chunks_exact(4)) {
+                    let products = x.iter().zip(b);
+                    *sum += products
+                        .map(|(x, b)| i32::from(*x) * i32::from(*b as i8))
+                        .sum::<i32>();
+                }
+            }
+            let at = RowAt {
+                row,
+                column,
                 scale,
                 offset: 0,
             };
