@@ -99,7 +99,7 @@ pub fn make(folder: &Path, photos: usize, shards: usize, model: ModelRef) -> Mad
 pub fn build(folder: &Path, rows: &[f32], shards: usize, model: &ModelRef) {
     let (dim, photos) = (model.dim, rows.len() / model.dim);
     let each = photos.div_ceil(shards);
-    let lists = (each as f64).sqrt() as usize;
+    let lists = Codebook::lists_for(each);
     let sample: Vec<f32> = (0..photos)
         .step_by((photos / (lists * 32).max(16_384)).max(1))
         .flat_map(|row| rows[row * dim..][..dim].to_vec())

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::read::damaged;
 use super::{Container, Kind, Writer, bytes_of_f32, bytes_of_i8, f32_of, i8_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{Codebook, Lvq};
 
 /// What a codebook says of itself, in JSON.
@@ -33,10 +34,7 @@ pub fn write_codebook(meta: &CodebookMeta, codebook: &Codebook) -> Vec<u8> {
 /// # Errors
 /// As [`Container::open`]; also when the arrays do not fit together.
 pub fn read_codebook(name: &str, bytes: &[u8]) -> Result<(CodebookMeta, Codebook)> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
+    let damaged = |reason| damaged(name, reason);
     let container = Container::open(name, Kind::Codebook, bytes)?;
     let meta: CodebookMeta = serde_json::from_slice(container.section("meta")?)
         .map_err(|_| damaged("its account of itself"))?;
@@ -63,10 +61,7 @@ pub(super) fn write_coarse(writer: Writer, centroids: &Lvq, codebook: &[f32]) ->
 
 /// What [`write_coarse`] wrote, not yet asked whether it fits together.
 pub(super) fn read_coarse(name: &str, container: &Container<'_>) -> Result<(Lvq, Vec<f32>)> {
-    let damaged = || Error::Damaged {
-        what: name.to_owned(),
-        reason: "its numbers",
-    };
+    let damaged = || damaged(name, "its numbers");
     let f32s = |section| f32_of(container.section(section)?).ok_or_else(damaged);
     let centroids = Lvq {
         mean: f32s("mean")?,

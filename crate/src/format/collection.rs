@@ -92,6 +92,8 @@ fn parsed<T: for<'a> Deserialize<'a>>(name: &str, bytes: &[u8]) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::{Base, Recall, Vectors};
+    use crate::kernels::Kernels;
 
     fn filled() -> Collection {
         let (mut collection, mut state) = (Collection::new(24).expect("a length"), 1u32);
@@ -119,6 +121,27 @@ mod tests {
             read_collection("c", &write_collection(&empty)).expect("whole"),
             empty
         );
+    }
+
+    /// 400 vectors of 24 axes that version 3 wrote, with a graph and codes based on the mean.
+    #[test]
+    fn what_version_3_wrote_is_read_and_found() {
+        let old = include_bytes!("../../../tests/data/collection-3");
+        let mut collection = read_collection("c", old).expect("whole");
+        let Vectors::Compact(index) = &collection.parts()[0].vectors else {
+            panic!("it was compact");
+        };
+        assert!(!index.parts().graph.is_empty() && index.parts().base == Base::Mean);
+        let found = |collection: &Collection| {
+            let query = collection.vector(57).expect("it was added");
+            let hits = collection.search(&query, 5, None, Recall::Fast, Kernels::best());
+            let hits = hits.expect("a query");
+            hits.iter().map(|hit| hit.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&collection), [57, 81, 189, 357, 165]);
+        collection.compact();
+        let again = read_collection("c", &write_collection(&collection)).expect("whole");
+        assert_eq!(found(&again), [57, 81, 189, 357, 165]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use write::Writer;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PHOTOREC";
 /// The newest version that is read, and the one that is written.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const HEADER_LEN: usize = 64;
 const ENTRY_LEN: usize = 40;
 const ALIGNMENT: usize = 64;

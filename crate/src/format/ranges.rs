@@ -12,11 +12,13 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::codebook::{read_coarse, write_coarse};
+use super::compact::fine_sections;
+use super::read::damaged;
 use super::segment::{Listed, Segment, SegmentMeta};
 use super::{Container, Form, Kind, Writer};
 use super::{bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
-use crate::error::{Error, Result};
-use crate::index::{Coarse, Lists, Vectors};
+use crate::error::Result;
+use crate::index::{Base, Coarse, Lists, Vectors};
 
 /// Bytes that have a checksum of their own.
 pub const BLOCK_BYTES: usize = 4096;
@@ -50,6 +52,9 @@ struct Places {
 struct Account {
     segment: SegmentMeta,
     bytes: u64,
+    /// What the finer codes are of.
+    #[serde(default)]
+    base: Base,
     places: Places,
 }
 
@@ -69,13 +74,15 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
     };
     let container = Container::open(name, Kind::Segment, segment)?;
     let place = |section| container.place(section, segment);
+    let [codes, scales, offsets] = fine_sections(index.parts().base);
     let account = Account {
+        base: index.parts().base,
         bytes: segment.len() as u64,
         places: Places {
             scan: place("scan")?,
-            codes: place("codes")?,
-            scales: place("scales")?,
-            offsets: place("offsets")?,
+            codes: place(codes)?,
+            scales: place(scales)?,
+            offsets: place(offsets)?,
             photos: place(meta.photos.section())?,
         },
         segment: meta,
@@ -84,10 +91,7 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
         Listed::Records(records) => Some(records.starts(PHOTO_STEP)),
         Listed::Json(json) => photo_starts(json),
     };
-    let starts = starts.ok_or(Error::Damaged {
-        what: name.to_owned(),
-        reason: "its list of photos",
-    })?;
+    let starts = starts.ok_or(damaged(name, "its list of photos"))?;
     let blocks: Vec<u32> = segment.chunks(BLOCK_BYTES).map(crc32fast::hash).collect();
     let coarse = Coarse::of(&index);
     let account = serde_json::to_vec(&account).expect("numbers and a string are JSON");
@@ -108,20 +112,18 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// As [`Container::open`]; also when the parts do not fit together.
 pub fn read_ranges(name: &str, bytes: &[u8]) -> Result<Ranges> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
+    let damaged = |reason| damaged(name, reason);
     let container = Container::open(name, Kind::Ranges, bytes)?;
     let account: Account = serde_json::from_slice(container.section("meta")?)
         .map_err(|_| damaged("its account of the segment"))?;
     let (centroids, codebook) = read_coarse(name, &container)?;
     let coarse = Coarse {
-        lists: Lists {
+        lists: Lists::new(
             centroids,
-            starts: u32_of(container.section("lists")?).ok_or(damaged("its lists"))?,
-        },
+            u32_of(container.section("lists")?).ok_or(damaged("its lists"))?,
+        ),
         codebook,
+        base: account.base,
         plan: serde_json::from_slice(container.section("plan")?)
             .map_err(|_| damaged("its plan"))?,
     };

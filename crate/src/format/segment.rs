@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::read::damaged;
 use super::vectors::{read_vectors, write_vectors};
 use super::{Container, Form, Kind, Records, Writer};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::Vectors;
 
 /// What a segment says of itself, in JSON.
@@ -101,10 +102,7 @@ pub fn write_segment(meta: &SegmentMeta, photos: &Records, vectors: &Vectors) ->
 /// # Errors
 /// As [`Container::open`]; also when the arrays do not fit what the segment says of itself.
 pub fn read_segment<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Segment<'a>> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
+    let damaged = |reason| damaged(name, reason);
     let container = Container::open(name, Kind::Segment, bytes)?;
     let meta: SegmentMeta = serde_json::from_slice(container.section("meta")?)
         .map_err(|_| damaged("its account of itself"))?;

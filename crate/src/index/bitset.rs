@@ -59,6 +59,13 @@ impl Bitset {
             .is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
+    /// Whether the 32 ids from 32·`block` on are all in the set.
+    pub(super) fn has_block(&self, block: usize) -> bool {
+        self.words
+            .get(block / 2)
+            .is_some_and(|word| (word >> (block % 2 * 32)) as u32 == u32::MAX)
+    }
+
     /// How many ids are in the set.
     pub fn count(&self) -> usize {
         self.words

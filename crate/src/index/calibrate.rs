@@ -1,29 +1,33 @@
 //! Measures, on samples with exact answers, how much of an index has to be looked at.
 
-use super::compact::{Compact, Route, Search, nearness};
-use super::lvq::Dots;
+use super::Hit;
+use super::compact::{COMPARISON, Compact, REACH_MOST, Route};
+use super::parallel::fill_rows;
 use super::planner::{Effort, Efforts, Plan, Recall};
 use super::random::Random;
 use super::top::Top;
-use super::{Bitset, Hit};
+use super::trace::{RERANKS, Trace};
+use super::{Bitset, Search};
 use crate::kernels::Kernels;
 
 /// Queries of each kind.
-const QUERIES: usize = 128;
+const QUERIES: usize = 192;
 /// Neighbours that count.
-const K: usize = 10;
-/// How much better than asked: samples are small.
-const MARGIN: f32 = 0.01;
-/// Depths of re-ranking that are tried.
-const RERANKS: [u32; 6] = [32, 64, 128, 256, 512, 1024];
+pub(super) const K: usize = 10;
+/// The part of the misses that is kept in hand: samples are small.
+const MARGIN: f32 = 0.2;
+/// Where the recall cannot be reached, so much less than the best is good enough: the last of it costs most.
+const NEARLY: f32 = 0.002;
+/// By how much a list's cosine may be below a row's, in steps.
+const GAP_STEP: f32 = 0.002;
+const GAPS: std::ops::Range<i32> = -100..250;
 /// The part of a pseudo-word's direction that it shares with a photo; CLIP's captions have rather more.
-const SHARED: f32 = 0.25;
+const SHARED: f32 = 0.3;
 /// Values of `ef_search` that are tried.
 const EFS: [u32; 10] = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384];
-/// A comparison on a walk through the graph takes as long as scanning so many rows, one after a
-/// re-ranking as many fewer: its row is seldom in a cache.
+/// A comparison on a walk through the graph takes as long as scanning so many rows: its row is seldom in
+/// a cache.
 const WALKED: usize = 16;
-const RERANKED: usize = 8;
 /// Rows compared with all queries at a time.
 const BLOCK: usize = 64;
 
@@ -33,10 +37,19 @@ struct Sample {
     queries: Vec<f32>,
     /// The ten nearest of each.
     truth: Vec<Vec<u32>>,
-    /// The lists of each, the nearest first.
-    ranked: Vec<Vec<Hit>>,
     /// The row that a query is, to be left out of its answers.
     own: Vec<Option<u32>>,
+    /// How each is led.
+    traces: Vec<Trace>,
+}
+
+/// What a number of lists for each query, and a depth of re-ranking for all, come to.
+#[derive(Debug, Clone, Copy)]
+struct Outcome {
+    rerank: u32,
+    recall: f32,
+    /// Rows that are scanned, for a query.
+    cost: usize,
 }
 
 /// The plan of an index whose vectors `vector(row, out)` fills in, in the index's own order.
@@ -72,7 +85,7 @@ pub(super) fn plan(
 
 /// Directions that share a little with photos and are otherwise anything.
 fn pseudo_words(index: &Compact, photos: &[f32], random: &mut Random) -> Vec<f32> {
-    let mean = &index.parts().fine.mean;
+    let mean = index.mean();
     let unit = |vector: Vec<f32>| {
         let norm = vector
             .iter()
@@ -96,7 +109,7 @@ fn pseudo_words(index: &Compact, photos: &[f32], random: &mut Random) -> Vec<f32
 /// Nine in ten photos come nearer to a centroid than this, and hardly any words do.
 fn boundary(photos: &Sample, words: &Sample) -> f32 {
     let at = |sample: &Sample, percent: usize| {
-        let mut all: Vec<f32> = sample.ranked.iter().map(|lists| nearness(lists)).collect();
+        let mut all: Vec<f32> = sample.traces.iter().map(|trace| trace.nearness).collect();
         all.sort_by(f32::total_cmp);
         all[all.len() * percent / 100]
     };
@@ -111,17 +124,17 @@ impl Sample {
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> Self {
         let truth = nearest(index, &queries, &own, vector);
-        let ranked = queries.chunks_exact(index.dim()).map(|query| {
-            index
-                .parts()
-                .lists
-                .ranked(query, Kernels::best(), &mut Dots::default())
+        let list_of = index.parts().lists.of_rows();
+        let mut traces = vec![Trace::default(); own.len()];
+        fill_rows(&mut traces, 1, |at, out| {
+            let query = &queries[at * index.dim()..][..index.dim()];
+            out[0] = Trace::new(index, query, &truth[at], own[at], &list_of);
         });
         Self {
-            ranked: ranked.collect(),
             queries,
             truth,
             own,
+            traces,
         }
     }
 
@@ -130,15 +143,16 @@ impl Sample {
         Efforts { fast, high }
     }
 
-    /// What costs least of all that reaches the recall; failing that, everything.
-    fn effort(&self, index: &Compact, wanted: f32) -> Effort {
-        let wanted = (wanted + MARGIN).min(1.0);
-        let lists = self.through_lists(index, wanted);
-        let rows = index.len() * lists.nprobe as usize / index.parts().lists.len();
-        let limit = (rows + lists.rerank as usize * RERANKED) / WALKED;
+    /// What costs least of all that reaches the recall; failing that, comes near to the best.
+    fn effort(&self, index: &Compact, asked: f32) -> Effort {
+        let wanted = asked + MARGIN * (1.0 - asked);
+        let (lists, cost) = self.through_lists(index.parts().lists.len(), wanted);
+        if index.parts().graph.is_empty() {
+            return lists;
+        }
         for ef in EFS {
-            let (recall, compared) = self.recall(index, Route::Graph(ef as usize));
-            if compared > limit {
+            let (recall, compared) = self.walked(index, ef as usize);
+            if compared > cost / WALKED {
                 break;
             }
             if recall >= wanted.min(lists.recall) {
@@ -152,53 +166,97 @@ impl Sample {
         lists
     }
 
-    /// The fewest lists, then the fewest rows, that reach the recall.
-    fn through_lists(&self, index: &Compact, wanted: f32) -> Effort {
-        let count = index.parts().lists.len();
-        let deepest = RERANKS[RERANKS.len() - 1];
-        let measured = |nprobe: usize, rerank: u32| {
-            let (recall, _) = self.recall(index, Route::Lists(nprobe, rerank as usize));
-            Effort {
-                nprobe: nprobe as u32,
-                rerank,
-                ef: 0,
-                recall,
-            }
-        };
-        let mut nprobe = 1;
-        let mut best = measured(nprobe, deepest);
-        while best.recall < wanted && nprobe < count {
-            nprobe = (nprobe * 5 / 4 + 1).min(count);
-            best = measured(nprobe, deepest);
+    /// The lists and the depth that cost least, and the cost.
+    fn through_lists(&self, count: usize, wanted: f32) -> (Effort, usize) {
+        let mut numbers = vec![1];
+        while let Some(last) = numbers.last().filter(|last| **last < count) {
+            numbers.push((last * 9 / 8 + 1).min(count));
         }
-        let enough = best.recall.min(wanted) - 0.001;
-        let mut less = RERANKS.iter().map(|rerank| measured(nprobe, *rerank));
-        less.find(|effort| effort.recall >= enough).unwrap_or(best)
+        let alike = |nprobe: usize| (nprobe, self.outcomes(|_| nprobe));
+        let (nprobe, alike) = cheapest(numbers.into_iter().map(alike).collect(), wanted);
+        let most = (nprobe as f64 * REACH_MOST) as usize;
+        let each = |step: i32| {
+            let gap = step as f32 * GAP_STEP;
+            (gap, self.outcomes(|trace| trace.lists_within(gap, most)))
+        };
+        let (gap, by_gap) = cheapest(GAPS.map(each).collect(), wanted.min(alike.recall));
+        let is_better = by_gap.cost < alike.cost && by_gap.recall >= wanted.min(alike.recall);
+        let (gap, best) = if is_better {
+            (gap, by_gap)
+        } else {
+            (f32::MAX, alike)
+        };
+        let effort = Effort {
+            nprobe: nprobe as u32,
+            gap,
+            rerank: best.rerank,
+            ef: 0,
+            recall: best.recall,
+        };
+        (effort, best.cost)
     }
 
-    /// The recall of a route, and how many rows it compares for a query.
-    fn recall(&self, index: &Compact, route: Route) -> (f32, usize) {
+    /// What each depth of re-ranking comes to when so many lists are scanned.
+    fn outcomes(&self, lists: impl Fn(&Trace) -> usize) -> Vec<Outcome> {
+        let (mut found, mut scanned) = ([0; RERANKS.len()], 0);
+        for trace in &self.traces {
+            let lists = lists(trace);
+            trace.count_found(lists, &mut found);
+            scanned += trace.scanned(lists);
+        }
+        let wanted: usize = self.truth.iter().map(Vec::len).sum();
+        let outcome = |(rerank, found): (u32, usize)| Outcome {
+            rerank,
+            recall: found as f32 / wanted.max(1) as f32,
+            cost: scanned / self.traces.len().max(1) + rerank as usize * COMPARISON,
+        };
+        RERANKS.into_iter().zip(found).map(outcome).collect()
+    }
+
+    /// The recall of a walk through the graph, and how many rows it compares for a query.
+    fn walked(&self, index: &Compact, ef: usize) -> (f32, usize) {
         let hidden = Bitset::new(index.len());
         let (mut found, mut wanted, mut compared) = (0, 0, 0);
-        let queries = self.queries.chunks_exact(index.dim()).zip(&self.ranked);
-        for ((query, ranked), (truth, own)) in queries.zip(self.truth.iter().zip(&self.own)) {
+        let queries = self.queries.chunks_exact(index.dim());
+        for (query, (truth, own)) in queries.zip(self.truth.iter().zip(&self.own)) {
             let search = Search {
                 query,
                 k: K + 1,
                 hidden: &hidden,
                 recall: Recall::Fast,
             };
-            let (hits, count) = index.follow(route, ranked, &search, Kernels::best());
+            let mut query = index.parts().prepared(query, Kernels::best());
+            let (hits, met) = index.follow(Route::Graph(ef), &mut query, &search, Kernels::best());
             let answer = hits.iter().filter(|hit| Some(hit.id) != *own).take(K);
             found += answer.filter(|hit| truth.contains(&hit.id)).count();
             wanted += truth.len();
-            compared += count;
+            compared += met.compared;
         }
         (
             found as f32 / wanted.max(1) as f32,
             compared / self.own.len().max(1),
         )
     }
+}
+
+/// Of all ways that reach the recall the cheapest, of the others the best.
+fn cheapest<T: Copy>(ways: Vec<(T, Vec<Outcome>)>, wanted: f32) -> (T, Outcome) {
+    let all = || {
+        let each = |(way, outcomes): &(T, Vec<Outcome>)| {
+            let way = *way;
+            outcomes
+                .clone()
+                .into_iter()
+                .map(move |outcome| (way, outcome))
+        };
+        ways.iter().flat_map(each)
+    };
+    let best = all().map(|(_, outcome)| outcome.recall).fold(0.0, f32::max);
+    let enough = if best < wanted { best - NEARLY } else { wanted };
+    let reaches = all().filter(|(_, outcome)| outcome.recall >= enough);
+    reaches
+        .min_by_key(|(_, outcome)| outcome.cost)
+        .expect("there is a way")
 }
 
 /// The ten rows nearest to each query, from the vectors themselves.

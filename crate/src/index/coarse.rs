@@ -10,7 +10,8 @@
 use std::ops::Range;
 
 use super::compact::{Compact, nearness};
-use super::ivf::Lists;
+use super::decide::Base;
+use super::ivf::{self, Lists, Ranked};
 use super::lvq::{Dots, Lvq};
 use super::planner::{Plan, Recall};
 use super::pq::Pq;
@@ -25,6 +26,8 @@ pub struct Coarse {
     pub lists: Lists,
     /// As [`Pq::codebook`].
     pub codebook: Vec<f32>,
+    /// What the finer codes are of.
+    pub base: Base,
     /// How much to look at.
     pub plan: Plan,
 }
@@ -36,6 +39,8 @@ pub struct Probe {
     pub rows: Range<usize>,
     /// Its centroid's inner product with the query.
     pub score: f32,
+    /// Its centroid's cosine to the query: the list with the largest one is the nearest.
+    pub cosine: f32,
 }
 
 impl Coarse {
@@ -45,6 +50,7 @@ impl Coarse {
         Self {
             lists: parts.lists.clone(),
             codebook: parts.scan.codebook.clone(),
+            base: parts.base,
             plan: parts.plan,
         }
     }
@@ -59,17 +65,18 @@ impl Coarse {
     /// # Panics
     /// When the query's length is not the index's.
     pub fn probes(&self, query: &[f32], recall: Recall, kernels: &Kernels) -> (Vec<Probe>, usize) {
-        let ranked = self.lists.ranked(query, kernels, &mut Dots::default());
+        let mut ranked = self.lists.ranked(query, kernels, &mut Dots::default());
         let (_, effort) = self.plan.effort(nearness(&ranked), recall);
         let count = match recall {
             Recall::Exact => ranked.len(),
             _ => ranked.len().min(effort.nprobe as usize),
         };
-        let probe = |list: &Hit| Probe {
-            rows: self.lists.rows(list.id),
+        let probe = |list: &Ranked| Probe {
+            rows: self.lists.rows(list.list),
             score: list.score,
+            cosine: list.cosine,
         };
-        let probes = ranked[..count].iter().map(probe);
+        let probes = ivf::nearest(&mut ranked, count).iter().map(probe);
         let probes = probes.filter(|probe| !probe.rows.is_empty()).collect();
         (probes, effort.rerank as usize)
     }
@@ -81,8 +88,8 @@ impl Coarse {
         blocks.start * block_bytes..blocks.end * block_bytes
     }
 
-    /// The `count` rows that look best by their coarse codes, in no order; `codes` are the bytes at
-    /// [`Coarse::scan_bytes`] of each probe.
+    /// The `count` rows that look best by their coarse codes, in no order, with what these say of the
+    /// inner product; `codes` are the bytes at [`Coarse::scan_bytes`] of each probe.
     ///
     /// # Panics
     /// When the codes are not of that length.
@@ -107,33 +114,66 @@ impl Coarse {
             .lists
             .iter()
             .map(|(rows, score, _)| (rows.clone(), *score));
-        let best = scan(&codes, lists, count, query, (&hidden, kernels));
-        let row = |hit: Hit| Hit {
-            id: local.row(hit.id as usize) as u32,
-            ..hit
+        let tables = codes.tables(query);
+        let best = scan(&codes, lists, count, &tables, (&hidden, kernels));
+        let row = |hit: Hit| {
+            let at = hit.id as usize;
+            let (list, row) = local.row(at);
+            Hit {
+                id: row as u32,
+                score: list + codes.product(&tables, at),
+            }
         };
         best.into_hits().into_iter().map(row).collect()
     }
 
-    /// The inner products of `query` with rows whose codes, scales and offsets are given, in order.
+    /// The inner products of `query` with rows whose codes, scales and offsets are given, and what
+    /// [`Coarse::candidates`] says of each, in order.
     ///
     /// # Panics
     /// When the arrays do not fit together.
-    pub fn scores(&self, rows: Lvq, query: &[f32], kernels: &Kernels) -> Vec<f32> {
-        let rows = Lvq {
-            mean: self.lists.centroids.mean.clone(),
-            ..rows
-        };
+    pub fn scores(&self, rows: Lvq, coarse: &[f32], query: &[f32], kernels: &Kernels) -> Vec<f32> {
+        let rows = self.based(rows);
         assert!(
-            rows.codes.len() == rows.len() * rows.dim() && rows.offsets.len() == rows.len(),
+            rows.codes.len() == rows.len() * rows.dim()
+                && rows.offsets.len() == rows.len()
+                && coarse.len() == rows.len(),
             "rows with all of their codes"
         );
         let ids: Vec<u32> = (0..rows.len() as u32).collect();
         let mut scores = Vec::with_capacity(ids.len());
         let ready = rows.query(query);
-        let keep = |_, score| scores.push(score);
+        let keep = |id: u32, fine: f32| {
+            scores.push(match self.base {
+                Base::Mean => fine,
+                Base::Coarse => coarse[id as usize] + fine,
+            });
+        };
         rows.scores(&ready, &ids, kernels, &mut Dots::default(), keep);
         scores
+    }
+
+    /// The vector of a row: `codes` are the bytes at [`Coarse::scan_bytes`] of it, `fine` are its own.
+    ///
+    /// # Panics
+    /// When the arrays do not fit together.
+    pub fn vector(&self, row: usize, codes: Vec<u8>, fine: Lvq) -> Vec<f32> {
+        let mut vector = self.based(fine).vector(0);
+        if self.base == Base::Coarse {
+            let mut coarse = self.lists.centroids.vector(self.lists.of(row));
+            Pq { codes, ..self.pq() }.add_to(row % FAST_SCAN_ROWS, &mut coarse);
+            vector.iter_mut().zip(coarse).for_each(|(x, c)| *x += c);
+        }
+        vector
+    }
+
+    fn based(&self, rows: Lvq) -> Lvq {
+        let mean = &self.lists.centroids.mean;
+        let mean = match self.base {
+            Base::Mean => mean.clone(),
+            Base::Coarse => vec![0.0; mean.len()],
+        };
+        Lvq { mean, ..rows }
     }
 
     fn pq(&self) -> Pq {
@@ -178,10 +218,10 @@ impl Local {
         local
     }
 
-    /// The index's row.
-    fn row(&self, local: usize) -> usize {
+    /// The centroid's score of a row, and the index's row.
+    fn row(&self, local: usize) -> (f32, usize) {
         let after = self.lists.partition_point(|(rows, ..)| rows.start <= local);
-        let (.., shift) = self.lists[after - 1];
-        (local as isize + shift) as usize
+        let (_, score, shift) = self.lists[after - 1];
+        (score, (local as isize + shift) as usize)
     }
 }

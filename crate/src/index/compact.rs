@@ -1,28 +1,33 @@
 //! The compact index: lists of four-bit codes that are scanned, eight-bit ones that decide.
 //!
 //! ```text
-//! query ─▶ centroids ┬▶ nprobe lists ─ fast scan of 4-bit codes ─▶ rerank rows ─ 8-bit codes ─▶ k hits
-//!            ivf     │                 pq, d/4 bytes a row                     lvq, d + 8 bytes a row
-//!                    └▶ graph from the nearest lists' entries, by the 8-bit codes, ef_search rows ─▶ k hits
+//! query ─▶ centroids ┬▶ some lists ─ fast scan of 4-bit codes ─▶ rerank rows ─ and 8-bit codes ─▶ k hits
+//!            ivf     │               pq, d/4 bytes a row          decide       lvq, d + 8 bytes a row
+//!                    └▶ graph, if there is one, from the nearest lists' entries, by the 8-bit codes, ef_search rows
 //! ```
 //! Rows lie in the order of their lists, so that a list is a range and needs no ids. All that decides
 //! the order of hits is computed in integers or in f32 in a fixed order: every machine gives the same.
 
 use super::codebook::Codebook;
+use super::decide::{Base, Prepared};
 use super::graph::{Graph, Walk};
 use super::graph_build;
-use super::ivf::{Lists, Trained, shown};
-use super::lvq::{Dots, Lvq};
+use super::ivf::{self, Lists, Ranked, Trained};
+use super::lvq::Lvq;
 use super::planner::{Effort, Explanation, Plan, Recall};
 use super::pq::Pq;
-use super::top::Top;
+use super::scan::{Met, Reach};
 use super::{Bitset, Hit};
-use crate::kernels::Kernels;
+use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
 /// A comparison with the finer codes, row after row, takes as long as scanning so many.
-const COMPARISON: usize = 8;
+pub(super) const COMPARISON: usize = 8;
 /// Lists whose entries a walk through the graph starts from.
 const ENTRIES: usize = 2;
+/// Lists that are scanned before it is known how good rows are, for ten of all.
+pub(super) const FIRST_LISTS: usize = 8;
+/// By how much more lists than on average one query may need.
+pub(super) const REACH_MOST: f64 = 4.0;
 /// By how much a walk may be lengthened, for more hits or for hidden rows.
 const WALK_MOST: f64 = 4.0;
 
@@ -39,9 +44,11 @@ pub struct Parts {
     pub lists: Lists,
     /// What is scanned.
     pub scan: Pq,
-    /// What decides.
+    /// What decides, together with what it is based on.
     pub fine: Lvq,
-    /// Another way in, for queries that lie among the rows.
+    /// What the codes of `fine` are of.
+    pub base: Base,
+    /// Another way in, for queries that lie among the rows; [`Graph::default`] where there is none.
     pub graph: Graph,
     /// How much of it to look at.
     pub plan: Plan,
@@ -65,8 +72,8 @@ pub struct Search<'a> {
 pub(super) enum Route {
     /// Every row that is shown is compared.
     Rows,
-    /// So many lists are scanned, so many rows of them compared.
-    Lists(usize, usize),
+    /// Some lists are scanned, some of their rows compared.
+    Lists(Reach),
     /// The graph is walked with this `ef_search`.
     Graph(usize),
 }
@@ -142,19 +149,36 @@ impl Compact {
             out.iter_mut().zip(&centroid).for_each(|(x, c)| *x -= c);
         });
         let ordered = |row: usize, out: &mut [f32]| vector(order[row] as usize, out);
-        let fine = Lvq::encode(trained.mean.clone(), rows, ordered);
-        let mut index = Self {
-            parts: Parts {
-                lists,
-                scan,
-                fine,
-                graph: Graph::default(),
-                plan: Plan::default(),
-            },
+        let mut parts = Parts {
+            lists,
+            scan,
+            fine: Lvq::default(),
+            base: Base::Coarse,
+            graph: Graph::default(),
+            plan: Plan::default(),
         };
-        index.parts.graph = graph_build::build(&index.parts);
+        parts.fine = Lvq::encode(vec![0.0; dim], rows, |row, out| {
+            let mut coarse = vec![0.0; dim];
+            parts.coarse_into(row, list_of[row] as usize, &mut coarse);
+            ordered(row, out);
+            out.iter_mut().zip(&coarse).for_each(|(x, c)| *x -= c);
+        });
+        let mut index = Self { parts };
         index.parts.plan = super::calibrate::plan(&index, seed, &ordered);
         (index, order)
+    }
+
+    /// The same index with a graph besides, some 25 bytes a row, which is walked where that costs less
+    /// than the lists; its finer codes are based on the mean alone. `vector(row, out)` fills a unit vector
+    /// in, in the index's own order.
+    #[must_use]
+    pub fn linked(mut self, seed: u64, vector: &(dyn Fn(usize, &mut [f32]) + Sync)) -> Self {
+        let mean = self.mean().to_vec();
+        self.parts.fine = Lvq::encode(mean, self.len(), vector);
+        self.parts.base = Base::Mean;
+        self.parts.graph = graph_build::build(&self.parts);
+        self.parts.plan = super::calibrate::plan(&self, seed, vector);
+        self
     }
 
     /// From stored parts; `None` when they do not fit together or a number is not finite.
@@ -163,7 +187,8 @@ impl Compact {
         let whole = parts.fine.is_whole(dim)
             && parts.lists.is_whole(rows, dim)
             && parts.scan.is_whole(rows, dim)
-            && parts.graph.is_whole(rows, &parts.lists);
+            && parts.graph.is_whole(rows, &parts.lists)
+            && (parts.graph.is_empty() || parts.base == Base::Mean);
         whole.then_some(Self { parts })
     }
 
@@ -187,9 +212,21 @@ impl Compact {
         self.parts.fine.dim()
     }
 
-    /// The vector of a row, to eight bits an axis.
+    /// The mean of what it was learnt from `[dim]`.
+    pub fn mean(&self) -> &[f32] {
+        &self.parts.lists.centroids.mean
+    }
+
+    /// The vector of a row, as exactly as it is kept.
     pub fn vector(&self, row: usize) -> Vec<f32> {
-        self.parts.fine.vector(row)
+        let mut vector = vec![0.0; self.dim()];
+        self.decode_into(row, &mut vector);
+        vector
+    }
+
+    /// Fills [`Compact::vector`] into `out` `[dim]`.
+    pub fn decode_into(&self, row: usize, out: &mut [f32]) {
+        self.parts.decode_into(row, out);
     }
 
     /// The rows nearest to the query, best first, and what was done for it. The score is the inner
@@ -204,112 +241,110 @@ impl Compact {
             "a query of {} axes",
             self.dim()
         );
-        let ranked = self
+        let mut query = self.parts.prepared(search.query, kernels);
+        let (kind, effort) = self
             .parts
-            .lists
-            .ranked(search.query, kernels, &mut Dots::default());
-        let (kind, effort) = self.parts.plan.effort(nearness(&ranked), search.recall);
+            .plan
+            .effort(nearness(&query.ranked), search.recall);
         let left = self.len() - search.hidden.count();
-        let effort = self.adapted(effort, search.k, left);
-        let lists = &ranked[..effort.nprobe as usize];
-        let rows_of = |list: &Hit| self.parts.lists.rows(list.id).len();
-        let scanned: usize = lists.iter().map(rows_of).sum();
-        let spent = scanned + effort.rerank as usize * COMPARISON;
-        let mut route = if search.recall == Recall::Exact || left * COMPARISON <= spent {
+        let (reach, ef) = self.adapted(effort, search.k, left);
+        let usual = self.len() * reach.usual / self.parts.lists.len();
+        let spent = usual + reach.rerank * COMPARISON;
+        let all = left * COMPARISON + (left * FAST_SCAN_ROWS).min(self.len());
+        let mut route = if search.recall == Recall::Exact || all <= spent {
             Route::Rows
-        } else if effort.ef > 0 {
-            Route::Graph(effort.ef as usize)
+        } else if ef > 0 {
+            Route::Graph(ef)
         } else {
-            Route::Lists(lists.len(), effort.rerank as usize)
+            Route::Lists(reach)
         };
-        let (mut hits, mut compared) = self.follow(route, &ranked, search, kernels);
+        let (mut hits, mut met) = self.follow(route, &mut query, search, kernels);
         // Where the hidden rows lie close together, a short way may meet too few others.
         while hits.len() < search.k.min(left) && route != Route::Rows {
             route = match route {
-                Route::Graph(_) => Route::Lists(lists.len(), effort.rerank as usize),
+                Route::Graph(_) => Route::Lists(reach),
                 _ => Route::Rows,
             };
-            (hits, compared) = self.follow(route, &ranked, search, kernels);
+            (hits, met) = self.follow(route, &mut query, search, kernels);
         }
-        let through_lists = matches!(route, Route::Lists(..));
         let explanation = Explanation {
             kind,
             route: route.name(),
-            lists: (if through_lists { lists.len() } else { 0 }, ranked.len()),
-            scanned: if through_lists { scanned } else { 0 },
-            compared,
+            lists: (met.lists, self.parts.lists.len()),
+            scanned: met.scanned,
+            compared: met.compared,
         };
         (hits, explanation)
     }
 
-    /// The hits of one route, and how many rows were compared by their finer codes.
+    /// The hits of one route, and what was met.
     pub(super) fn follow(
         &self,
         route: Route,
-        ranked: &[Hit],
+        query: &mut Prepared,
         search: &Search<'_>,
         kernels: &Kernels,
-    ) -> (Vec<Hit>, usize) {
-        let ids = match route {
-            Route::Graph(ef) => return self.walk(ef, ranked, search, kernels),
-            Route::Rows => shown(0..self.len(), search.hidden).collect(),
-            Route::Lists(nprobe, rerank) => {
-                let lists = &ranked[..nprobe.min(ranked.len())];
-                self.parts
-                    .scan_lists(lists, rerank, search.query, search.hidden, kernels)
-            }
+    ) -> (Vec<Hit>, Met) {
+        let parts = &self.parts;
+        let reach = match route {
+            Route::Graph(ef) => return self.walk(ef, query, search, kernels),
+            Route::Rows => Reach::all(parts.lists.len(), self.len() - search.hidden.count()),
+            Route::Lists(reach) => reach,
         };
-        (self.best_of(&ids, search, kernels), ids.len())
+        let lists = (&mut query.ranked[..], &query.tables);
+        let met = parts.reach(&reach, lists, (search.hidden, kernels));
+        (parts.decide(&met.rows, search.k, query, kernels), met)
     }
 
     fn walk(
         &self,
         ef: usize,
-        ranked: &[Hit],
+        query: &mut Prepared,
         search: &Search<'_>,
         kernels: &Kernels,
-    ) -> (Vec<Hit>, usize) {
+    ) -> (Vec<Hit>, Met) {
         let mut walk = Walk::new(&self.parts, search.query, ef.max(search.k), kernels);
-        let compared = walk.start_at(&ranked[..ENTRIES.min(ranked.len())]);
+        let met = Met {
+            compared: walk.start_at(ivf::nearest(&mut query.ranked, ENTRIES)),
+            ..Met::default()
+        };
         let mut hits = walk.into_hits();
         hits.retain(|hit| !search.hidden.contains(hit.id as usize));
         hits.truncate(search.k);
-        (hits, compared)
+        (hits, met)
     }
 
-    /// The effort for `k` rows when only `left` of all take part: what was measured for ten of all,
-    /// enlarged in proportion.
-    fn adapted(&self, effort: Effort, k: usize, left: usize) -> Effort {
+    /// The way for `k` rows when only `left` of all take part, and `ef_search`: what was measured for ten
+    /// of all, enlarged in proportion.
+    fn adapted(&self, effort: Effort, k: usize, left: usize) -> (Reach, usize) {
         let deeper = (k as f64 / 10.0).max(1.0);
         let sparser = self.len() as f64 / left.max(1) as f64;
-        let lists = self.parts.lists.len() as f64;
-        Effort {
-            nprobe: (f64::from(effort.nprobe) * deeper * sparser).min(lists) as u32,
-            rerank: (f64::from(effort.rerank) * deeper).min(self.len() as f64) as u32,
-            // Where more are asked for, or many are hidden, a walk would have to go too far.
-            ef: if deeper * sparser > WALK_MOST {
-                0
-            } else {
-                effort.ef * (deeper * sparser) as u32
-            },
-            ..effort
-        }
-    }
-
-    fn best_of(&self, ids: &[u32], search: &Search<'_>, kernels: &Kernels) -> Vec<Hit> {
-        let mut dots = Dots::default();
-        let mut top = Top::new(search.k);
-        let query = self.parts.fine.query(search.query);
-        let offer = |id, score| top.offer(Hit { id, score });
-        self.parts
-            .fine
-            .scores(&query, ids, kernels, &mut dots, offer);
-        top.into_hits()
+        let (larger, count) = (deeper * sparser, self.parts.lists.len());
+        let lists = |lists: f64| ((lists * larger) as usize).min(count);
+        let nprobe = f64::from(effort.nprobe);
+        let most = if effort.gap < f32::MAX {
+            REACH_MOST
+        } else {
+            1.0
+        };
+        let reach = Reach {
+            first: lists(nprobe.min(FIRST_LISTS as f64)),
+            usual: lists(nprobe),
+            most: lists(nprobe * most),
+            gap: effort.gap,
+            kth: k.max(10),
+            rerank: (f64::from(effort.rerank) * deeper).min(self.len() as f64) as usize,
+        };
+        // Where more are asked for, or many are hidden, a walk would have to go too far.
+        let walks = larger <= WALK_MOST && !self.parts.graph.is_empty();
+        let ef = f64::from(effort.ef) * larger;
+        (reach, if walks { ef as usize } else { 0 })
     }
 }
 
-/// How far the best centroid stands out from their mean.
-pub(super) fn nearness(ranked: &[Hit]) -> f32 {
+/// How far the centroid with the largest inner product stands out from their mean.
+pub(super) fn nearness(ranked: &[Ranked]) -> f32 {
     let mean = ranked.iter().map(|list| list.score).sum::<f32>() / ranked.len().max(1) as f32;
-    ranked.first().map_or(0.0, |best| best.score - mean)
+    let most = ranked.iter().map(|list| list.score).reduce(f32::max);
+    most.map_or(0.0, |most| most - mean)
 }

@@ -11,6 +11,7 @@
 //! (zigzag): rows lie in the order of their lists, so that most differences take one byte or two.
 
 use super::compact::Parts;
+use super::ivf::Ranked;
 use super::lvq::{Dots, LvqQuery};
 use super::{Hit, Lists};
 use crate::kernels::Kernels;
@@ -50,8 +51,16 @@ impl Graph {
         }
     }
 
-    /// Whether every link can be read and leads to one of `rows` rows.
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Whether there is none, or every link can be read and leads to one of `rows` rows.
     pub fn is_whole(&self, rows: usize, lists: &Lists) -> bool {
+        if self.is_empty() {
+            return self.entries.is_empty() && self.links.is_empty();
+        }
         let mut links = Vec::new();
         self.entries.len() == lists.len()
             && self.entries.iter().all(|row| (*row as usize) < rows)
@@ -117,8 +126,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks from the entries of `lists` for as long as it comes nearer; how many rows were compared.
-    pub fn start_at(&mut self, lists: &[Hit]) -> usize {
-        let entry = |list: &Hit| self.parts.graph.entries[list.id as usize];
+    pub fn start_at(&mut self, lists: &[Ranked]) -> usize {
+        let entry = |list: &Ranked| self.parts.graph.entries[list.list as usize];
         let mut links: Vec<u32> = lists.iter().map(entry).collect();
         let (mut next, mut compared) = (0, 0);
         loop {

@@ -8,15 +8,14 @@
 
 use super::compact::Parts;
 use super::graph::Graph;
-use super::lvq::Dots;
 use super::parallel::fill_rows;
-use super::{Bitset, Lvq};
+use super::{Bitset, Lvq, ivf};
 use crate::kernels::Kernels;
 
 /// Candidates of a row (`ef_construction` in HNSW).
 const CANDIDATES: usize = 160;
 /// Lists that are searched for them.
-const LISTS: usize = 32;
+const LISTS: usize = 64;
 /// Links that a row chooses, and most that it has with those back (`m` and `2·m` in HNSW).
 const M: usize = 20;
 const M_MOST: usize = 32;
@@ -127,37 +126,23 @@ pub(super) fn build(parts: &Parts) -> Graph {
 
 /// Rows near `row`, by their coarse codes.
 fn candidates(parts: &Parts, row: usize, hidden: &Bitset) -> Vec<u32> {
-    let vector = parts.fine.vector(row);
-    let ranked = parts
-        .lists
-        .ranked(&vector, Kernels::best(), &mut Dots::default());
-    parts.scan_lists(
-        &ranked[..LISTS.min(ranked.len())],
-        CANDIDATES,
-        &vector,
-        hidden,
-        Kernels::best(),
-    )
+    let mut query = parts.prepared(&parts.fine.vector(row), Kernels::best());
+    let lists = ivf::nearest(&mut query.ranked, LISTS);
+    let through = (hidden, Kernels::best());
+    let near = parts.scan_hits(lists, CANDIDATES, &query.tables, through);
+    near.into_iter().map(|hit| hit.id).collect()
 }
 
 /// For each list the row that comes first among those nearest to the centroid.
 fn entries(parts: &Parts) -> Vec<u32> {
     let hidden = Bitset::new(parts.fine.len());
-    let lists = 0..parts.lists.len();
-    lists
-        .map(|list| {
-            let centroid = parts.lists.centroids.vector(list);
-            let ranked = parts
-                .lists
-                .ranked(&centroid, Kernels::best(), &mut Dots::default());
-            let own: Vec<_> = ranked
-                .into_iter()
-                .filter(|hit| hit.id as usize == list)
-                .collect();
-            let best = parts.scan_lists(&own, 1, &centroid, &hidden, Kernels::best());
-            best.first().copied().unwrap_or(0)
-        })
-        .collect()
+    let entry = |list: usize| {
+        let query = parts.prepared(&parts.lists.centroids.vector(list), Kernels::best());
+        let own = &query.ranked[list..=list];
+        let best = parts.scan_hits(own, 1, &query.tables, (&hidden, Kernels::best()));
+        best.first().map_or(0, |hit| hit.id)
+    };
+    (0..parts.lists.len()).map(entry).collect()
 }
 
 /// Who chose each row.

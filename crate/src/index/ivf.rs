@@ -5,14 +5,17 @@
 //! starts     list l holds the rows starts[l] … starts[l+1]-1: rows lie in the order of their lists
 //! ```
 
+use std::cmp::Ordering;
+
 use super::kmeans::{self, Assigner};
 use super::lvq::{Dots, Lvq};
 use super::random::Random;
-use super::{Hit, bitset::Bitset};
 use crate::kernels::Kernels;
 
 /// Lists a square root of the rows: between what a query spends on centroids and on rows.
-const LISTS_PER_ROOT: f64 = 1.0;
+const LISTS_PER_ROOT: f64 = 3.0;
+/// Rows of a list, at least and on average: a shorter one costs a block of codes all the same.
+const ROWS_PER_LIST: usize = 32;
 /// Rows to learn from, a list.
 const SAMPLES_PER_LIST: usize = 32;
 /// The fewest rows to learn from, if there are as many.
@@ -25,6 +28,36 @@ pub struct Lists {
     pub centroids: Lvq,
     /// `[nlist + 1]`, ascending from 0 to the number of rows.
     pub starts: Vec<u32>,
+    /// 1 / |centroid| `[nlist]`.
+    inverse_norms: Vec<f32>,
+}
+
+/// A list, as a query sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ranked {
+    pub list: u32,
+    /// The centroid's inner product with the query.
+    pub score: f32,
+    /// The centroid's cosine to the query, which tells better where its nearest rows are: around a
+    /// shorter centroid rows lie further apart.
+    pub cosine: f32,
+}
+
+impl Ranked {
+    fn order(a: &Self, b: &Self) -> Ordering {
+        let lists = || a.list.cmp(&b.list);
+        b.cosine.total_cmp(&a.cosine).then_with(lists)
+    }
+}
+
+/// Puts the nearest `count` of `ranked`, or all, in order before the others; gives them.
+pub(super) fn nearest(ranked: &mut [Ranked], count: usize) -> &[Ranked] {
+    let count = count.min(ranked.len());
+    if count > 0 && count < ranked.len() {
+        ranked.select_nth_unstable_by(count - 1, Ranked::order);
+    }
+    ranked[..count].sort_unstable_by(Ranked::order);
+    &ranked[..count]
 }
 
 /// A sample of rows, and lists made from it.
@@ -46,8 +79,7 @@ impl Trained {
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> Self {
         let mut random = Random(seed);
-        let nlist = ((rows as f64).sqrt() * LISTS_PER_ROOT) as usize;
-        let nlist = nlist.clamp(1, rows);
+        let nlist = Lists::count_for(rows);
         let picked = random.sample(rows, (nlist * SAMPLES_PER_LIST).max(MIN_SAMPLES));
         let mut sample = vec![0.0; picked.len() * dim];
         for (out, row) in sample.chunks_exact_mut(dim).zip(picked) {
@@ -119,8 +151,7 @@ impl Trained {
         (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
         let mut order: Vec<u32> = (0..rows as u32).collect();
         order.sort_by_key(|row| nearest[*row as usize]);
-        let centroids = self.centroids.clone();
-        (Lists { centroids, starts }, order)
+        (Lists::new(self.centroids.clone(), starts), order)
     }
 }
 
@@ -135,11 +166,43 @@ fn mean_of(points: &[f32], dim: usize) -> Vec<f32> {
     mean.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
+/// As [`nearest`], of those alone whose cosine is `least` or more.
+pub(super) fn nearest_above(ranked: &mut [Ranked], least: f32, count: usize) -> &[Ranked] {
+    let mut near = 0;
+    for at in 0..ranked.len() {
+        if ranked[at].cosine >= least {
+            ranked.swap(near, at);
+            near += 1;
+        }
+    }
+    nearest(&mut ranked[..near], count)
+}
+
 impl Lists {
+    /// Of these centroids and starts, which need not fit together yet: see [`Lists::is_whole`].
+    pub fn new(centroids: Lvq, starts: Vec<u32>) -> Self {
+        let inverse_norms = centroids
+            .norms()
+            .map(|norm| 1.0 / norm.max(f32::MIN_POSITIVE))
+            .collect();
+        Self {
+            centroids,
+            starts,
+            inverse_norms,
+        }
+    }
+
+    /// How many lists suit so many rows.
+    pub fn count_for(rows: usize) -> usize {
+        let by_root = ((rows as f64).sqrt() * LISTS_PER_ROOT) as usize;
+        by_root.min(rows / ROWS_PER_LIST).max(1)
+    }
+
     /// Whether the arrays fit together, for `rows` rows of `dim` axes, and every number is finite.
     pub fn is_whole(&self, rows: usize, dim: usize) -> bool {
         self.centroids.is_whole(dim)
             && self.starts.len() == self.centroids.len() + 1
+            && self.inverse_norms.len() == self.centroids.len()
             && self.starts.first() == Some(&0)
             && self
                 .starts
@@ -158,6 +221,11 @@ impl Lists {
         self.starts[list as usize] as usize..self.starts[list as usize + 1] as usize
     }
 
+    /// The list of a row.
+    pub(super) fn of(&self, row: usize) -> usize {
+        self.starts.partition_point(|start| *start as usize <= row) - 1
+    }
+
     /// The list of each row.
     pub(super) fn of_rows(&self) -> Vec<u32> {
         let lists = 0..self.len() as u32;
@@ -166,20 +234,19 @@ impl Lists {
             .collect()
     }
 
-    /// The lists with their centroids' inner products with `query`, the best first.
-    pub(super) fn ranked(&self, query: &[f32], kernels: &Kernels, dots: &mut Dots) -> Vec<Hit> {
+    /// All lists, in their own order.
+    pub(super) fn ranked(&self, query: &[f32], kernels: &Kernels, dots: &mut Dots) -> Vec<Ranked> {
         let ids: Vec<u32> = (0..self.len() as u32).collect();
         let mut ranked = Vec::with_capacity(ids.len());
         let ready = self.centroids.query(query);
-        let keep = |id, score| ranked.push(Hit { id, score });
+        let keep = |list: u32, score: f32| {
+            ranked.push(Ranked {
+                list,
+                score,
+                cosine: score * self.inverse_norms[list as usize],
+            });
+        };
         self.centroids.scores(&ready, &ids, kernels, dots, keep);
-        ranked.sort_unstable_by(Hit::order);
         ranked
     }
-}
-
-/// Ids of `rows` that are not in `hidden`.
-pub(super) fn shown(rows: std::ops::Range<usize>, hidden: &Bitset) -> impl Iterator<Item = u32> {
-    rows.filter(|row| !hidden.contains(*row))
-        .map(|row| row as u32)
 }

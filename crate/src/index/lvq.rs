@@ -158,6 +158,20 @@ impl Lvq {
         }
     }
 
+    /// The length of each row, decoded.
+    pub(super) fn norms(&self) -> impl Iterator<Item = f32> {
+        let codes = self.codes.chunks_exact(self.dim().max(1));
+        let ranges = self.scales.iter().zip(&self.offsets);
+        codes.zip(ranges).map(|(codes, (scale, offset))| {
+            let decoded = codes.iter().zip(&self.mean);
+            let square = |(code, mean): (&i8, &f32)| {
+                let x = f64::from(mean + (f32::from(*code) * scale + offset));
+                x * x
+            };
+            decoded.map(square).sum::<f64>().sqrt() as f32
+        })
+    }
+
     /// Row `id`, decoded `[dim]`.
     pub fn vector(&self, id: usize) -> Vec<f32> {
         let mut vector = vec![0.0; self.dim()];

@@ -4,7 +4,7 @@
 //! exact     f32 rows, every product in f64: the reference for recall
 //! vectors   a segment's rows, in one of two forms
 //!   two_tier  grows: int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
-//!   compact   fixed: ivf (lists) over pq (4 bits) or graph, then lvq (8 bits), as the planner says
+//!   compact   fixed: ivf (lists) over pq (4 bits) or a graph, then lvq (8 bits, decide), as the planner says
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! bitset    which rows take part
@@ -18,6 +18,7 @@ mod coarse;
 mod codebook;
 mod collection;
 mod compact;
+mod decide;
 pub mod exact;
 mod graph;
 mod graph_build;
@@ -32,6 +33,7 @@ mod random;
 mod reservoir;
 mod scan;
 mod top;
+mod trace;
 mod two_tier;
 mod vectors;
 
@@ -40,6 +42,7 @@ pub use coarse::{Coarse, Probe};
 pub use codebook::Codebook;
 pub use collection::{Collection, Part};
 pub use compact::{Compact, Parts, Search};
+pub use decide::Base;
 pub use graph::Graph;
 pub use ivf::Lists;
 pub use lvq::Lvq;

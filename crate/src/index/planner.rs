@@ -23,14 +23,23 @@ pub enum Recall {
 /// How far one search goes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effort {
-    /// Lists that are scanned.
+    /// Lists that have to be scanned when every query gets as many.
     pub nprobe: u32,
+    /// How much less than the tenth best score so far a list's cosine may be for the list to be scanned
+    /// too: some queries need fewer lists, some more.
+    #[serde(default = "any_gap")]
+    pub gap: f32,
     /// Rows that are compared again with the finer codes.
     pub rerank: u32,
     /// The graph's `ef_search`, where walking it costs less than the lists; else 0.
     pub ef: u32,
     /// The recall@10 that was measured with it.
     pub recall: f32,
+}
+
+/// Before version 4 every query got as many lists.
+fn any_gap() -> f32 {
+    f32::MAX
 }
 
 /// Efforts for one kind of query.
@@ -58,6 +67,7 @@ impl Default for Plan {
     fn default() -> Self {
         let effort = Effort {
             nprobe: u32::MAX,
+            gap: any_gap(),
             rerank: 1024,
             ef: 0,
             recall: 0.0,

@@ -30,9 +30,11 @@ pub struct Pq {
     pub codes: Vec<u8>,
 }
 
-/// A query's tables: score ≈ `step`·sum + `base`.
+/// A query's tables: score ≈ `step`·sum + `base`, or the sum of products.
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
+    /// `[subspaces, 16]`
+    products: Vec<[f32; CENTRES]>,
     /// `[subspaces, 16]`
     pub bytes: Vec<u8>,
     pub step: f32,
@@ -101,10 +103,45 @@ impl Pq {
         });
     }
 
-    /// The inner products of `query` `[dim]` with every centre, in eight bits.
+    /// The codes of a row, two in a byte.
+    fn codes_of(&self, row: usize) -> impl Iterator<Item = u8> {
+        let (block_bytes, at) = (self.block_bytes(), row % FAST_SCAN_ROWS);
+        let block = &self.codes[row / FAST_SCAN_ROWS * block_bytes..][..block_bytes];
+        block.chunks_exact(FAST_SCAN_ROWS).map(move |pair| pair[at])
+    }
+
+    /// Adds the centres of a row to `out` `[dim]`.
+    pub(super) fn add_to(&self, row: usize, out: &mut [f32]) {
+        let parts = self.codebook.chunks_exact(2 * PART);
+        let axes = out.chunks_mut(2 * AXES);
+        for ((parts, code), out) in parts.zip(self.codes_of(row)).zip(axes) {
+            let (low, high) = (usize::from(code & 15), usize::from(code >> 4));
+            let places = [low, CENTRES + low, PART + high, PART + CENTRES + high];
+            for (x, place) in out.iter_mut().zip(places) {
+                *x += parts[place];
+            }
+        }
+    }
+
+    /// The inner product of the query with the centres of a row, as exactly as f32 has it: the same on
+    /// every machine.
+    pub(super) fn product(&self, tables: &Tables, row: usize) -> f32 {
+        // Four sums that do not wait for each other.
+        let mut sums = [0f32; 4];
+        let pairs = tables.products.as_chunks::<2>().0.iter();
+        for (at, (code, [low, high])) in self.codes_of(row).zip(pairs).enumerate() {
+            let half = at % 2 * 2;
+            sums[half] += low[usize::from(code & 15)];
+            sums[half + 1] += high[usize::from(code >> 4)];
+        }
+        (sums[0] + sums[1]) + (sums[2] + sums[3])
+    }
+
+    /// The inner products of `query` `[dim]` with every centre, also in eight bits.
     pub(super) fn tables(&self, query: &[f32]) -> Tables {
         let subspaces = self.codebook.len() / PART;
         let mut products = vec![[0f32; CENTRES]; subspaces];
+        let mut lows = vec![0f32; subspaces];
         let (mut base, mut range) = (0f32, 0f32);
         for (subspace, centres) in self.codebook.chunks_exact(PART).enumerate() {
             let products = &mut products[subspace];
@@ -116,16 +153,20 @@ impl Pq {
             let (low, high) = products
                 .iter()
                 .fold((f32::MAX, f32::MIN), |(l, h), &p| (l.min(p), h.max(p)));
-            products.iter_mut().for_each(|product| *product -= low);
+            lows[subspace] = low;
             base += low;
             range = range.max(high - low);
         }
         // Sums of all subspaces must not pass 16 bits.
         let most = (65_535 / subspaces.max(1)).min(255) as f32;
         let inverse = if range > 0.0 { most / range } else { 0.0 };
-        let products = products.as_flattened().iter();
+        let mut bytes = Vec::with_capacity(subspaces * CENTRES);
+        for (products, low) in products.iter().zip(lows) {
+            bytes.extend(products.map(|p| ((p - low) * inverse + 0.5) as u8));
+        }
         Tables {
-            bytes: products.map(|p| (p * inverse + 0.5) as u8).collect(),
+            products,
+            bytes,
             step: if range > 0.0 { range / most } else { 1.0 },
             base,
         }

@@ -45,17 +45,25 @@ impl Reservoir {
         }
     }
 
+    /// The `k`-th best score so far, if there are as many; `k` is at least 1.
+    pub fn kth(&mut self, k: usize) -> Option<f32> {
+        let at = k - 1;
+        (at < self.hits.len().min(self.k)).then(|| {
+            let (_, hit, _) = self.hits.select_nth_unstable_by(at, Hit::order);
+            hit.score
+        })
+    }
+
     /// The best `k`, in no order.
     pub fn into_hits(mut self) -> Vec<Hit> {
         self.shrink();
         self.hits
     }
 
-    /// The rows of the best `k`, ascending: in the order of memory.
-    pub fn into_ids(mut self) -> Vec<u32> {
+    /// The best `k` by their rows: in the order of memory.
+    pub fn into_rows(mut self) -> Vec<Hit> {
         self.shrink();
-        let mut ids: Vec<u32> = self.hits.into_iter().map(|hit| hit.id).collect();
-        ids.sort_unstable();
-        ids
+        self.hits.sort_unstable_by_key(|hit| hit.id);
+        self.hits
     }
 }

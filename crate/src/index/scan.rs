@@ -1,8 +1,9 @@
-//! The scan of coarse codes: block by block, list by list.
+//! The scan of coarse codes: block by block, list by list, several lists at a time.
 
 use std::ops::Range;
 
 use super::compact::Parts;
+use super::ivf::{self, Ranked};
 use super::pq::{Pq, Tables};
 use super::reservoir::Reservoir;
 use super::{Bitset, Hit};
@@ -14,28 +15,107 @@ const BLOCKS: usize = 32;
 /// One query's way through some lists.
 struct Scan<'a> {
     codes: &'a Pq,
-    tables: Tables,
+    tables: &'a Tables,
     hidden: &'a Bitset,
     kernels: &'a Kernels,
+    /// Blocks that are scanned next, each with the rows of its list and what their scores begin with.
+    blocks: Vec<u32>,
+    lists: Vec<(Range<usize>, f32)>,
     sums: [u16; BLOCKS * FAST_SCAN_ROWS],
     best: Reservoir,
 }
 
+/// Which lists a query is led to, and how many of their rows are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reach {
+    /// The nearest lists, which are scanned first.
+    pub first: usize,
+    /// Lists that are enough for most queries.
+    pub usual: usize,
+    /// The most lists.
+    pub most: usize,
+    /// Those between whose cosine is no more than this below the `kth` best score of the first ones.
+    pub gap: f32,
+    pub kth: usize,
+    /// Rows that are compared.
+    pub rerank: usize,
+}
+
+impl Reach {
+    /// To all lists, and all of the `left` rows that take part.
+    pub fn all(lists: usize, left: usize) -> Self {
+        Self {
+            first: lists,
+            usual: lists,
+            most: lists,
+            gap: f32::MAX,
+            kth: 1,
+            rerank: left,
+        }
+    }
+}
+
+/// What was met on a way.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// The rows that look best, with their coarse scores, ascending.
+    pub rows: Vec<Hit>,
+    /// Lists and rows that were scanned.
+    pub lists: usize,
+    pub scanned: usize,
+    /// Rows that were compared by their finer codes.
+    pub compared: usize,
+}
+
 impl Parts {
-    /// The `count` rows of `lists` that look best by their coarse codes and are not in `hidden`,
-    /// ascending.
-    pub(super) fn scan_lists(
+    /// The rows that look best by their coarse codes and are not in `hidden`; `lists` are all lists, and
+    /// are put in order as far as they are needed.
+    pub(super) fn reach(
         &self,
-        lists: &[Hit],
+        reach: &Reach,
+        (lists, tables): (&mut [Ranked], &Tables),
+        through: (&Bitset, &Kernels),
+    ) -> Met {
+        let mut scan = Scan::new(&self.scan, reach.rerank, tables, through);
+        let first = ivf::nearest(lists, reach.first).len();
+        let mut met = 0;
+        let mut take = |scan: &mut Scan<'_>, lists: &[Ranked]| {
+            for list in lists {
+                let rows = self.lists.rows(list.list);
+                met += rows.len();
+                scan.list(rows, list.score);
+            }
+        };
+        take(&mut scan, &lists[..first]);
+        let least = scan
+            .best()
+            .kth(reach.kth)
+            .map_or(f32::MIN, |kth| kth - reach.gap);
+        let more = ivf::nearest_above(&mut lists[first..], least, reach.most.saturating_sub(first));
+        take(&mut scan, more);
+        let lists = first + more.len();
+        let rows = scan.into_best().into_rows();
+        Met {
+            compared: rows.len(),
+            scanned: met,
+            lists,
+            rows,
+        }
+    }
+
+    /// The `count` rows of `lists` that look best by their coarse codes and are not in `hidden`, in no
+    /// order.
+    pub(super) fn scan_hits(
+        &self,
+        lists: &[Ranked],
         count: usize,
-        query: &[f32],
-        hidden: &Bitset,
-        kernels: &Kernels,
-    ) -> Vec<u32> {
+        tables: &Tables,
+        through: (&Bitset, &Kernels),
+    ) -> Vec<Hit> {
         let rows = lists
             .iter()
-            .map(|list| (self.lists.rows(list.id), list.score));
-        scan(&self.scan, rows, count, query, (hidden, kernels)).into_ids()
+            .map(|list| (self.lists.rows(list.list), list.score));
+        scan(&self.scan, rows, count, tables, through).into_hits()
     }
 }
 
@@ -44,54 +124,84 @@ pub(super) fn scan(
     codes: &Pq,
     lists: impl Iterator<Item = (Range<usize>, f32)>,
     count: usize,
-    query: &[f32],
-    (hidden, kernels): (&Bitset, &Kernels),
+    tables: &Tables,
+    through: (&Bitset, &Kernels),
 ) -> Reservoir {
-    let mut scan = Scan {
-        codes,
-        tables: codes.tables(query),
-        hidden,
-        kernels,
-        sums: [0; BLOCKS * FAST_SCAN_ROWS],
-        best: Reservoir::new(count),
-    };
+    let mut scan = Scan::new(codes, count, tables, through);
     for (rows, centroid_score) in lists {
         scan.list(rows, centroid_score);
     }
-    scan.best
+    scan.into_best()
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn new(
+        codes: &'a Pq,
+        count: usize,
+        tables: &'a Tables,
+        (hidden, kernels): (&'a Bitset, &'a Kernels),
+    ) -> Self {
+        Self {
+            codes,
+            tables,
+            hidden,
+            kernels,
+            blocks: Vec::with_capacity(BLOCKS),
+            lists: Vec::with_capacity(BLOCKS),
+            sums: [0; BLOCKS * FAST_SCAN_ROWS],
+            best: Reservoir::new(count),
+        }
+    }
+
     fn list(&mut self, rows: Range<usize>, centroid_score: f32) {
-        let block_bytes = self.codes.block_bytes();
+        if rows.is_empty() {
+            return;
+        }
         let base = centroid_score + self.tables.base;
-        let blocks = rows.start / FAST_SCAN_ROWS..rows.end.div_ceil(FAST_SCAN_ROWS);
-        for first in blocks.clone().step_by(BLOCKS) {
-            let last = blocks.end.min(first + BLOCKS);
-            let codes = &self.codes.codes[first * block_bytes..last * block_bytes];
-            let sums = &mut self.sums[..(last - first) * FAST_SCAN_ROWS];
-            self.kernels.fast_scan(codes, &self.tables.bytes, sums);
-            for block in first..last {
-                self.offer(block, block - first, &rows, base);
+        for block in rows.start / FAST_SCAN_ROWS..rows.end.div_ceil(FAST_SCAN_ROWS) {
+            if self.hidden.has_block(block) {
+                continue;
+            }
+            self.blocks.push(block as u32);
+            self.lists.push((rows.clone(), base));
+            if self.blocks.len() == BLOCKS {
+                self.scan();
             }
         }
     }
 
-    /// Offers the rows of `block`, whose sums are those at `at`, that belong to the list.
-    fn offer(&mut self, block: usize, at: usize, rows: &Range<usize>, base: f32) {
-        let sums = &self.sums[at * FAST_SCAN_ROWS..][..FAST_SCAN_ROWS];
-        let needed = (self.best.least() - base) / self.tables.step;
-        if f32::from(sums.iter().copied().max().unwrap_or(0)) < needed {
-            return;
-        }
-        for (at, &sum) in sums.iter().enumerate() {
-            let row = block * FAST_SCAN_ROWS + at;
-            if f32::from(sum) >= needed && rows.contains(&row) && !self.hidden.contains(row) {
-                self.best.offer(Hit {
-                    id: row as u32,
-                    score: base + f32::from(sum) * self.tables.step,
-                });
+    /// Scans the blocks that wait.
+    fn scan(&mut self) {
+        let sums = &mut self.sums[..self.blocks.len() * FAST_SCAN_ROWS];
+        let tables = self.tables;
+        self.kernels
+            .fast_scan(&self.codes.codes, &tables.bytes, &self.blocks, sums);
+        let waiting = self.blocks.drain(..).zip(self.lists.drain(..));
+        for ((block, (rows, base)), sums) in waiting.zip(sums.chunks_exact(FAST_SCAN_ROWS)) {
+            let needed = (self.best.least() - base) / tables.step;
+            if f32::from(sums.iter().copied().max().unwrap_or(0)) < needed {
+                continue;
+            }
+            for (at, sum) in sums.iter().map(|sum| f32::from(*sum)).enumerate() {
+                let row = block as usize * FAST_SCAN_ROWS + at;
+                if sum >= needed && rows.contains(&row) && !self.hidden.contains(row) {
+                    self.best.offer(Hit {
+                        id: row as u32,
+                        score: base + sum * tables.step,
+                    });
+                }
             }
         }
+    }
+
+    /// The best rows of all lists so far.
+    fn best(&mut self) -> &mut Reservoir {
+        self.scan();
+        &mut self.best
+    }
+
+    fn into_best(mut self) -> Reservoir {
+        self.scan();
+        self.best
     }
 }

@@ -76,7 +76,7 @@ impl Vectors {
     pub fn mean(&self) -> Option<&[f32]> {
         match self {
             Self::Flat(_) => None,
-            Self::Compact(index) => Some(&index.parts().fine.mean),
+            Self::Compact(index) => Some(index.mean()),
         }
     }
 
@@ -105,7 +105,7 @@ impl Vectors {
     pub fn decode_into(&self, row: usize, out: &mut [f32]) {
         match self {
             Self::Flat(index) => index.decode_into(row, out),
-            Self::Compact(index) => index.parts().fine.decode_into(row, out),
+            Self::Compact(index) => index.decode_into(row, out),
         }
     }
 

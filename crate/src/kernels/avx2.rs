@@ -155,16 +155,15 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
     let halves = _mm256_set1_epi8(15);
-    for (block, sums) in codes
-        .chunks_exact(tables.len())
-        .zip(sums.chunks_exact_mut(32))
-    {
+    for (block, sums, next) in portable::blocks_of(codes, tables.len(), blocks, sums) {
         // Even rows' sums with the odd ones' above them, and the odd ones' alone.
         let mut both = _mm256_setzero_si256();
         let mut odd = _mm256_setzero_si256();
-        for (codes, tables) in block.chunks_exact(32).zip(tables.chunks_exact(32)) {
+        let steps = block.chunks_exact(32).zip(tables.chunks_exact(32));
+        for ((codes, tables), next) in steps.zip(next.chunks_exact(32)) {
+            portable::fetch_line(next);
             // SAFETY: 32 bytes of codes and two tables of 16.
             let (codes, low, high) = unsafe {
                 (

@@ -148,17 +148,16 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
     let halves = _mm512_set1_epi8(15);
-    for (block, sums) in codes
-        .chunks_exact(tables.len())
-        .zip(sums.chunks_exact_mut(32))
-    {
+    for (block, sums, next) in portable::blocks_of(codes, tables.len(), blocks, sums) {
         // Even rows' sums with the odd ones' above them, and the odd ones' alone; the lower half of a
         // register sums up one pair of subspaces, the upper half the next.
         let mut both = _mm512_setzero_si512();
         let mut odd = _mm512_setzero_si512();
-        for (codes, tables) in block.chunks_exact(64).zip(tables.chunks_exact(64)) {
+        let steps = block.chunks_exact(64).zip(tables.chunks_exact(64));
+        for ((codes, tables), next) in steps.zip(next.chunks_exact(64)) {
+            portable::fetch_line(next);
             // SAFETY: 64 bytes of codes and four tables of 16.
             let (codes, tables) = unsafe {
                 (

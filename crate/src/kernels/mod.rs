@@ -44,6 +44,9 @@ type Attention =
 /// The signature of `dot_i8_rows`: codes, query, ids, output.
 type DotRows = unsafe fn(&[i8], &[i16], &[u32], &mut [i32]);
 
+/// The signature of `fast_scan`: codes, tables, blocks, output.
+type FastScan = unsafe fn(&[u8], &[u8], &[u32], &mut [u16]);
+
 /// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm<'a> {
@@ -85,7 +88,7 @@ pub struct Kernels {
     l2_squared_f32: unsafe fn(&[f32], &[f32]) -> f32,
     dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
     dot_i8_rows: DotRows,
-    fast_scan: unsafe fn(&[u8], &[u8], &mut [u16]),
+    fast_scan: FastScan,
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
     multiply: unsafe fn(&Rows, &PackedI8, Then, &mut [f32]),
@@ -248,27 +251,28 @@ impl Kernels {
         unsafe { (self.dot_i8_rows)(codes, query, ids, out) }
     }
 
-    /// Σ tableⱼ[codeⱼ] of each row, by look-up in registers (André et al. 2015, "Cache locality is not
-    /// enough"). `codes` are blocks of 32 rows, each `[pairs, 32]` bytes: the low half of byte r of
-    /// pair j is row r's code in subspace 2j, the high half that in 2j+1. `tables` are
-    /// `[2·pairs, 16]`; a sum past 2¹⁶ wraps. `sums` are `[blocks·32]`.
+    /// Σ tableⱼ[codeⱼ] of each row of some blocks, by look-up in registers (André et al. 2015, "Cache
+    /// locality is not enough"). `codes` are blocks of 32 rows, each `[pairs, 32]` bytes: the low half of
+    /// byte r of pair j is row r's code in subspace 2j, the high half that in 2j+1. `tables` are
+    /// `[2·pairs, 16]`; a sum past 2¹⁶ wraps. `sums` are `[blocks.len(), 32]`. The block to come is fetched
+    /// ahead of its turn.
     ///
     /// # Panics
-    /// When the number of pairs is odd or zero, or the lengths do not fit each other.
-    pub fn fast_scan(&self, codes: &[u8], tables: &[u8], sums: &mut [u16]) {
+    /// When the number of pairs is odd or zero, a block is out of range, or the lengths do not fit.
+    pub fn fast_scan(&self, codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
         let pairs = tables.len() / 32;
         assert!(
             pairs > 0 && pairs.is_multiple_of(2) && tables.len().is_multiple_of(32),
             "tables of {pairs} pairs"
         );
-        assert_eq!(
-            codes.len(),
-            sums.len() * pairs,
-            "whole blocks of {pairs} pairs"
+        let count = codes.len() / tables.len();
+        assert!(
+            blocks.iter().all(|block| (*block as usize) < count),
+            "blocks of {count}"
         );
-        assert!(sums.len().is_multiple_of(FAST_SCAN_ROWS), "whole blocks");
-        // SAFETY: `runs_here` found this table's instructions; codes, tables and sums fit together.
-        unsafe { (self.fast_scan)(codes, tables, sums) }
+        assert_eq!(sums.len(), blocks.len() * FAST_SCAN_ROWS, "a sum a row");
+        // SAFETY: `runs_here` found this table's instructions; every block is a whole one of `codes`.
+        unsafe { (self.fast_scan)(codes, tables, blocks, sums) }
     }
 
     /// The number of bits that differ.

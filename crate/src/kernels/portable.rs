@@ -53,6 +53,28 @@ pub(super) fn fetch(row: &[i8]) {
     }
 }
 
+/// Blocks `blocks` of `codes`, each with its 32 sums and the block after it.
+pub(super) fn blocks_of<'a>(
+    codes: &'a [u8],
+    len: usize,
+    blocks: &'a [u32],
+    sums: &'a mut [u16],
+) -> impl Iterator<Item = (&'a [u8], &'a mut [u16], &'a [u8])> {
+    let block = move |at: &u32| &codes[*at as usize * len..][..len];
+    let next = blocks.iter().skip(1).chain(blocks.last());
+    let pairs = blocks.iter().zip(next).zip(sums.chunks_exact_mut(32));
+    pairs.map(move |((at, next), sums)| (block(at), sums, block(next)))
+}
+
+/// Asks for a cache line before it is needed.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn fetch_line(line: &[u8]) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint about memory that the slice holds; it reads nothing.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+}
+
 /// Σ of what is left past the last whole register.
 #[inline(always)]
 pub(super) fn dot_rest(row: &[i8], query: &[i16]) -> i32 {

@@ -59,11 +59,8 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
     }
 }
 
-fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
-    for (block, sums) in codes
-        .chunks_exact(tables.len())
-        .zip(sums.chunks_exact_mut(32))
-    {
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    for (block, sums, _) in portable::blocks_of(codes, tables.len(), blocks, sums) {
         for (row, sum) in sums.iter_mut().enumerate() {
             let pairs = block.chunks_exact(32).zip(tables.chunks_exact(32));
             *sum = pairs.fold(0, |sum, (codes, tables)| {

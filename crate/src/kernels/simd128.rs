@@ -151,11 +151,8 @@ fn dot_row(row: &[i8], query: &[i16]) -> i32 {
     sum_i32(i32x4_add(sums[0], sums[1])) + portable::dot_rest(&row[whole..], &query[whole..])
 }
 
-fn fast_scan(codes: &[u8], tables: &[u8], sums: &mut [u16]) {
-    for (block, sums) in codes
-        .chunks_exact(tables.len())
-        .zip(sums.chunks_exact_mut(32))
-    {
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    for (block, sums, _) in portable::blocks_of(codes, tables.len(), blocks, sums) {
         // Of rows 0 to 15 and 16 to 31: even rows' sums with the odd ones' above, the odd ones' alone.
         let (mut both, mut odd) = ([u16x8_splat(0); 2], [u16x8_splat(0); 2]);
         for (codes, tables) in block.chunks_exact(32).zip(tables.chunks_exact(32)) {

@@ -26,8 +26,8 @@ const FLAT_SEGMENTS: usize = 4;
 const DELETED_SHARE: usize = 4;
 /// … where there are at least so many.
 const DELETED_LEAST: usize = 256;
-/// Lists are as many as the root of the rows when they are learnt; they serve until they would be so many times
-/// too few or too many.
+/// Lists are as many as suit the rows when they are learnt; they serve until they would be so many times too
+/// few or too many.
 const LISTS_RANGE: usize = 2;
 
 /// How much is merged.
@@ -226,7 +226,7 @@ impl Library {
         let (vectors, order) = match self.frozen_for(rows.len()) {
             Some(codebook) => Vectors::build_with(&codebook, rows.len(), &vector),
             None => {
-                // Frozen even so: a vector that was decoded is then encoded as it was.
+                // Frozen even so: a vector that was decoded keeps its mean.
                 let mean = self.newest_compact().and_then(|of| of.vectors.mean());
                 Vectors::build(rows.len(), self.model.dim, mean, &vector)
             }
@@ -242,7 +242,7 @@ impl Library {
     /// What so many rows are to be encoded by, where it need not be learnt again.
     fn frozen_for(&self, rows: usize) -> Option<Codebook> {
         let codebook = self.newest_compact()?.vectors.codebook()?;
-        let (lists, wanted) = (codebook.centroids.len(), rows.isqrt());
+        let (lists, wanted) = (codebook.centroids.len(), Codebook::lists_for(rows));
         let fits = lists * LISTS_RANGE >= wanted && lists <= wanted * LISTS_RANGE;
         (fits && !self.drift().is_some_and(|drift| drift.is_too_far())).then_some(codebook)
     }

@@ -282,7 +282,7 @@ impl Remote {
                 rerank = rerank.max(rows);
             }
         }
-        all.sort_by(|a, b| b.2.score.total_cmp(&a.2.score).then(a.0.cmp(&b.0)));
+        all.sort_by(|a, b| b.2.cosine.total_cmp(&a.2.cosine).then(a.0.cmp(&b.0)));
         let mut left = LIST_BYTES;
         let affordable = all.into_iter().take_while(|(_, bytes, _)| {
             let fits = left >= *bytes;
@@ -295,13 +295,13 @@ impl Remote {
         )
     }
 
-    /// The rows of all segments that look best by their coarse codes.
+    /// The rows of all segments that look best by their coarse codes, and what these say.
     fn candidates(
         &self,
         embedding: &[f32],
         read: &[Vec<(Probe, Vec<u8>)>],
         count: usize,
-    ) -> Vec<Place> {
+    ) -> Vec<(Place, f32)> {
         let mut all: Vec<(Place, f32)> = Vec::new();
         for (at, (part, probes)) in self.parts.iter().zip(read).enumerate() {
             if let Form::Ranged(ranges) = &part.form {
@@ -317,21 +317,25 @@ impl Remote {
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         all.truncate(count);
         all.sort_by_key(|(place, _)| *place);
-        all.into_iter().map(|(place, _)| place).collect()
+        all
     }
 
-    /// The scores of rows by their finer codes; `rows` ascend.
-    fn compared(&self, embedding: &[f32], rows: &[Place]) -> Result<Read<Vec<(Place, f32)>>> {
+    /// The scores of rows by all of their codes; `rows` ascend.
+    fn compared(
+        &self,
+        embedding: &[f32],
+        rows: &[(Place, f32)],
+    ) -> Result<Read<Vec<(Place, f32)>>> {
         let mut missing = Missing::default();
         let mut hits = Vec::with_capacity(rows.len());
-        for group in rows.chunk_by(|a, b| a.0 == b.0) {
-            let part = &self.parts[group[0].0];
+        for group in rows.chunk_by(|a, b| a.0.0 == b.0.0) {
+            let part = &self.parts[group[0].0.0];
             let Form::Ranged(ranges) = &part.form else {
                 continue;
             };
             let read: Vec<Lvq> = group
                 .iter()
-                .filter_map(|(_, row)| part.row(ranges, *row, &mut missing))
+                .filter_map(|((_, row), _)| part.row(ranges, *row, &mut missing))
                 .collect();
             if read.len() == group.len() {
                 let rows = Lvq {
@@ -348,8 +352,11 @@ impl Remote {
                 {
                     return Err(part.damaged("a row's scale or offset"));
                 }
-                let scores = ranges.coarse.scores(rows, embedding, Kernels::best());
-                hits.extend(group.iter().copied().zip(scores));
+                let coarse: Vec<f32> = group.iter().map(|(_, score)| *score).collect();
+                let scores = ranges
+                    .coarse
+                    .scores(rows, &coarse, embedding, Kernels::best());
+                hits.extend(group.iter().map(|(place, _)| *place).zip(scores));
             }
         }
         Ok(missing.unless(hits))
@@ -386,10 +393,10 @@ impl Remote {
             Form::Ranged(ranges) => ranges,
         };
         let mut missing = Missing::default();
-        let vector = part.row(ranges, row, &mut missing).map(|lvq| {
-            let mean = ranges.coarse.lists.centroids.mean.clone();
-            Lvq { mean, ..lvq }.vector(0)
-        });
+        let fine = part.row(ranges, row, &mut missing);
+        let codes = part.bytes(ranges.scan(&(row..row + 1)), &mut missing);
+        let vector = fine.zip(codes);
+        let vector = vector.map(|(fine, codes)| ranges.coarse.vector(row, codes, fine));
         Ok(missing.unless(vector.unwrap_or_default()))
     }
 

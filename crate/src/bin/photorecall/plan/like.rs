@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use photorecall::format::{Container, Kind};
 
 /// Sections of an index, compact or flat; all else of a segment is its photos'.
-const INDEX: [&str; 16] = [
+const INDEX: [&str; 19] = [
     "meta",
     "mean",
     "c_codes",
@@ -19,6 +19,9 @@ const INDEX: [&str; 16] = [
     "codes",
     "scales",
     "offsets",
+    "r_codes",
+    "r_scales",
+    "r_offsets",
     "halves",
     "entries",
     "link_starts",
@@ -26,10 +29,9 @@ const INDEX: [&str; 16] = [
     "plan",
 ];
 
-/// Bytes of a photo's record, and of a row's links where the library has a graph.
-pub fn measured(library: &Path) -> anyhow::Result<(f64, Option<f64>)> {
+/// Bytes of a photo's record.
+pub fn measured(library: &Path) -> anyhow::Result<f64> {
     let (mut rows, mut records) = (0, 0);
-    let (mut linked, mut links) = (0, 0);
     for entry in fs::read_dir(library).with_context(|| library.display().to_string())? {
         let path = entry?.path();
         if path.extension().is_none_or(|ending| ending != "segment") {
@@ -39,20 +41,11 @@ pub fn measured(library: &Path) -> anyhow::Result<(f64, Option<f64>)> {
         let bytes = fs::read(&path).with_context(|| name.clone())?;
         let container = Container::open(&name, Kind::Segment, &bytes)?;
         let len = |section| container.section(section).map_or(0, <[u8]>::len);
-        let own = len("scales") / 4;
-        rows += own;
+        rows += (len("scales") + len("r_scales")) / 4;
         records += bytes.len() - INDEX.into_iter().map(len).sum::<usize>();
-        if len("links") > 0 {
-            linked += own;
-            links += len("links");
-        }
     }
     if rows == 0 {
         bail!("no photos in {}: it is no library", library.display());
     }
-    let each = |bytes: usize, rows: usize| bytes as f64 / rows as f64;
-    Ok((
-        each(records, rows),
-        (linked > 0).then(|| each(links, linked)),
-    ))
+    Ok(records as f64 / rows as f64)
 }

@@ -40,19 +40,16 @@ pub fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
             Indexing::measured(args.dim as usize)?
         }
     };
-    let (record, link) = match &args.like {
-        Some(library) => like::measured(library)?,
-        None => match args.record_bytes {
-            Some(bytes) => (bytes, None),
-            None => (sizes::usual_record()?, None),
-        },
+    let record = match (&args.like, args.record_bytes) {
+        (Some(library), _) => like::measured(library)?,
+        (None, Some(bytes)) => bytes,
+        (None, None) => sizes::usual_record()?,
     };
     let of = Collection {
         photos: args.photos as f64,
         dim: args.dim as f64,
         shards: args.photos.div_ceil(args.shard_photos) as f64,
         record,
-        link: link.unwrap_or(indexing.link),
     };
     let kinds = match args.index.as_slice() {
         [] => Kind::value_variants(),
@@ -115,7 +112,6 @@ fn told(
         "shards": of.shards as u64,
         "shard_photos": of.rows() as u64,
         "record_bytes": of.record,
-        "link_bytes": of.link,
         "machine": {
             "cores": rayon::current_num_threads(),
             "photos_per_second": photos_per_second,

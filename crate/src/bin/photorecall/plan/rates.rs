@@ -6,11 +6,10 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use photorecall::encoder::Model;
 use photorecall::image::{self, Limits};
-use photorecall::index::Compact;
+use photorecall::index::{Codebook, Compact};
 use photorecall::library::normalise;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::sizes::LINK_BYTES;
 use crate::{photo, scan};
 
 /// Vectors of the indexes that are built.
@@ -20,14 +19,11 @@ const SAMPLE: usize = 64;
 /// Drawn photos for each thread.
 const DRAWN: usize = 4;
 
-/// The time that an index takes: a + b·√m seconds for each of m vectors. The second part is that of the
-/// lists, of which there are √m.
+/// The time that an index takes: a + b·L seconds for each vector, with L lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Indexing {
     pub a: f64,
     pub b: f64,
-    /// Bytes of a row's links.
-    pub link: f64,
 }
 
 impl Indexing {
@@ -36,7 +32,6 @@ impl Indexing {
         Self {
             a: 1.0 / per_second,
             b: 0.0,
-            link: LINK_BYTES,
         }
     }
 
@@ -45,7 +40,6 @@ impl Indexing {
         let mut random = Random(1);
         let centres: Vec<f32> = (0..128 * dim).map(|_| random.next()).collect();
         let mut each = [0.0; 2];
-        let mut link = LINK_BYTES;
         for (rows, seconds) in ROWS.into_iter().zip(&mut each) {
             let mut vectors = Vec::with_capacity(rows * dim);
             for _ in 0..rows {
@@ -54,24 +48,22 @@ impl Indexing {
             let vector =
                 |row: usize, out: &mut [f32]| out.copy_from_slice(&vectors[row * dim..][..dim]);
             let started = Instant::now();
-            let (index, _) = Compact::build(rows, dim, 1, None, &vector);
+            Compact::build(rows, dim, 1, None, &vector);
             *seconds = started.elapsed().as_secs_f64() / rows as f64;
-            link = index.parts().graph.links.len() as f64 / rows as f64;
         }
         let [small, large] = each;
-        let roots = ROWS.map(|rows| (rows as f64).sqrt());
+        let lists = ROWS.map(|rows| Codebook::lists_for(rows) as f64);
         // A machine that is busy with something else may be slow the first time.
-        let b = ((large - small) / (roots[1] - roots[0])).max(0.0);
+        let b = ((large - small) / (lists[1] - lists[0])).max(0.0);
         Ok(Self {
-            a: (large - b * roots[1]).max(0.0),
+            a: (large - b * lists[1]).max(0.0),
             b,
-            link,
         })
     }
 
     /// Seconds for a vector in shards of `rows`.
     pub fn seconds(&self, rows: f64) -> f64 {
-        self.a + self.b * rows.sqrt()
+        self.a + self.b * Codebook::lists_for(rows as usize) as f64
     }
 }
 

@@ -3,17 +3,18 @@
 
 use photorecall::format::{self, Container};
 use photorecall::image::{Format, PerceptualHash};
+use photorecall::index::Codebook;
 use photorecall::library::{Library, ModelRef, Photo};
 
 /// What `photorecall plan --help` ends with.
 pub const FORMULAS: &str = "\
-Formulas, in bytes: n photos of d axes in N shards of m = n/N, each with L = ⌊√m⌋ lists and
-s = 4·⌈d/8⌉ subspaces; r is a photo's record, l the links of a row: assumed, or those of a library that --like names.
+Formulas, in bytes: n photos of d axes in N shards of m = n/N, each with L = ⌊3·√m⌋ lists, or ⌊m/32⌋ where that
+is less, and s = 4·⌈d/8⌉ subspaces; r is a photo's record: assumed, or that of a library that --like names.
 
   flat             n·(3·d + 8 + r)                      8-bit codes and halves: what has not been sealed yet
   compact          N·(16·s·⌈m/32⌉ + m·(d + 8)           4-bit codes that are scanned, 8-bit ones that decide
                    + L·(d + 8) + 4·d + 4·(L + 1) + 128·s     lists and codebook
-                   + m·(4 + l) + 4·(L + 1) + m·r)            graph, records
+                   + m·r)                                    records
   ranges           compact, and beside each shard a file of the lists, the codebook, 8 bytes for each 32
                    records and 4 for each 4,096 bytes: what a browser reads first, and has in memory.
                    A query reads at most 5 MiB of lists, then 3 blocks of 4 KiB for each of 512 rows.
@@ -26,16 +27,14 @@ s = 4·⌈d/8⌉ subspaces; r is a photo's record, l the links of a row: assumed
   in memory        1.15·(that + 2 segments of 512 MiB) + n·(2·r + 90) for the other columns
   on disk          vectors and columns as they came, 4·d·n + n·(2·r + 90), and what is in memory
 
-Hours: photos ÷ photos a second, and vectors × (a + b·√m) seconds, where a and b come from indexes of 2,048
+Hours: photos ÷ photos a second, and vectors × (a + b·L) seconds, where a and b come from indexes of 2,048
 and 8,192 vectors that are built here; both by all cores of this machine.
 Machines that serve: bytes in memory ÷ a machine's memory. Machines that build: hours ÷ the hours given.
 ";
 
-/// Bytes of a row's links where they are not measured.
-pub const LINK_BYTES: f64 = 30.0;
 /// Bytes around the sections of a segment and of a ranges file: header, table, padding, the little JSON.
 const SEGMENT_FRAME: f64 = 2048.0;
-const RANGES_FRAME: f64 = 1380.0;
+const RANGES_FRAME: f64 = 1516.0;
 /// Bytes in memory by which a record is found.
 const FOUND_BYTES: f64 = 50.0;
 /// `M` of HNSW, as an export to Milvus asks for it.
@@ -49,7 +48,7 @@ const MILVUS_SEGMENT: f64 = (512 << 20) as f64;
 pub enum Kind {
     /// Ours before it is sealed: every row is compared
     Flat,
-    /// Ours: lists and a graph over 4-bit and 8-bit codes
+    /// Ours: lists of 4-bit and 8-bit codes
     Compact,
     /// The same on a static host, opened by browsers in parts
     Ranges,
@@ -77,8 +76,6 @@ pub struct Collection {
     pub shards: f64,
     /// Bytes of a photo's record.
     pub record: f64,
-    /// Bytes of a row's links.
-    pub link: f64,
 }
 
 /// What a kind of index takes, in bytes.
@@ -117,7 +114,7 @@ impl Collection {
     }
 
     fn lists(&self) -> f64 {
-        self.rows().sqrt().floor().max(1.0)
+        Codebook::lists_for(self.rows() as usize) as f64
     }
 
     fn subspaces(&self) -> f64 {
@@ -135,8 +132,7 @@ impl Collection {
         let rows = self.rows();
         let scan = 16.0 * self.subspaces() * (rows / 32.0).ceil();
         let codes = rows * (self.dim + 8.0);
-        let graph = rows * (4.0 + self.link) + 4.0 * (self.lists() + 1.0);
-        scan + codes + self.coarse() + graph + SEGMENT_FRAME
+        scan + codes + self.coarse() + SEGMENT_FRAME
     }
 
     fn segment(&self) -> f64 {

@@ -126,8 +126,8 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<Outcome> {
         bail!("shards were built without a codebook: make another plan, or join them as they are");
     }
     let model = plan.load_model()?;
-    // √rows lists, as an index of one shard would have.
-    let lists = (plan.rows(0) as f64).sqrt().max(1.0) as u64;
+    // As an index of one shard would have.
+    let lists = Codebook::lists_for(plan.rows(0) as usize) as u64;
     let wanted = args
         .sample
         .map_or((lists * SAMPLE_EACH).max(SAMPLE_LEAST), |n| n as u64);

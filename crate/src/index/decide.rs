@@ -1,0 +1,104 @@
+//! The last comparison: the rows that look best by their coarse codes, by all of their codes.
+//!
+//! ```text
+//! x ≈ centroid + pq centres + s·q + o     y·x = y·centroid + Σⱼ table[j][codeⱼ] + (s·t·Σqp + o·t·Σp)
+//! ```
+//! The eight bits of a row are spent on what its list and its four-bit codes leave, which is far less
+//! than the vector (residual quantisation: Chen, Guan and Wang 2010, "Approximate nearest neighbor search
+//! by residual vector quantization"). The scan's eight-bit tables are too coarse for the sum, so that it
+//! only says which rows come close; those are summed up again from the tables in f32.
+
+use serde::{Deserialize, Serialize};
+
+use super::Hit;
+use super::compact::Parts;
+use super::ivf::Ranked;
+use super::lvq::{Dots, LvqQuery};
+use super::pq::Tables;
+use super::top::Top;
+use crate::kernels::Kernels;
+
+/// Rows beyond those wanted that are summed up again.
+const SPARE: usize = 16;
+
+/// What the eight-bit codes of a row are of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Base {
+    /// What the mean of all leaves: before version 4, and where there is a graph.
+    #[default]
+    Mean,
+    /// What the list's centroid and the row's coarse codes leave.
+    Coarse,
+}
+
+/// A query that is ready for everything.
+pub(super) struct Prepared {
+    /// All lists: in their own order, until they are ranked.
+    pub ranked: Vec<Ranked>,
+    /// The inner product with each list's centroid.
+    pub scores: Vec<f32>,
+    pub tables: Tables,
+    pub fine: LvqQuery,
+}
+
+impl Parts {
+    pub(super) fn prepared(&self, query: &[f32], kernels: &Kernels) -> Prepared {
+        let ranked = self.lists.ranked(query, kernels, &mut Dots::default());
+        Prepared {
+            scores: ranked.iter().map(|list| list.score).collect(),
+            ranked,
+            tables: self.scan.tables(query),
+            fine: self.fine.query(query),
+        }
+    }
+
+    /// The `k` nearest of `candidates`, best first; those have the scores of their coarse codes.
+    pub(super) fn decide(
+        &self,
+        candidates: &[Hit],
+        k: usize,
+        query: &Prepared,
+        kernels: &Kernels,
+    ) -> Vec<Hit> {
+        let mut dots = Dots::default();
+        let mut best = |hits: &[Hit], k: usize, base: &dyn Fn(&Hit) -> f32| {
+            let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
+            let (mut top, mut hits) = (Top::new(k), hits.iter());
+            let offer = |id, fine: f32| {
+                let base = hits.next().map_or(0.0, base);
+                top.offer(Hit {
+                    id,
+                    score: base + fine,
+                });
+            };
+            self.fine
+                .scores(&query.fine, &ids, kernels, &mut dots, offer);
+            top.into_hits()
+        };
+        if self.base == Base::Mean {
+            return best(candidates, k, &|_| 0.0);
+        }
+        let near = best(candidates, k.saturating_add(k.max(SPARE)), &|hit| hit.score);
+        best(&near, k, &|hit| {
+            let list = self.lists.of(hit.id as usize);
+            query.scores[list] + self.scan.product(&query.tables, hit.id as usize)
+        })
+    }
+
+    /// Fills in row `row` as all of its codes have it, `[dim]`.
+    pub(super) fn decode_into(&self, row: usize, out: &mut [f32]) {
+        self.fine.decode_into(row, out);
+        if self.base == Base::Coarse {
+            let mut coarse = vec![0.0; out.len()];
+            self.coarse_into(row, self.lists.of(row), &mut coarse);
+            out.iter_mut().zip(coarse).for_each(|(x, c)| *x += c);
+        }
+    }
+
+    /// Fills in what the list and the coarse codes of a row say, `[dim]`.
+    pub(super) fn coarse_into(&self, row: usize, list: usize, out: &mut [f32]) {
+        self.lists.centroids.decode_into(list, out);
+        self.scan.add_to(row, out);
+    }
+}
