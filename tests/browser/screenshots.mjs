@@ -1,4 +1,5 @@
-// The README's pictures: the page's main states, with the sample album. `cargo xtask screenshot` runs it.
+// The README's pictures: the page's main states, with the sample album; and the page's icon in the sizes that phones
+// ask for. `cargo xtask screenshot` runs it.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { choose, launch, searchWords, serveSite, visitor } from './helpers.mjs';
@@ -7,6 +8,8 @@ const [album, out] = process.argv.slice(2);
 mkdirSync(out, { recursive: true });
 const [browser, host] = await Promise.all([launch(), serveSite()]);
 const DESKTOP = { viewport: { width: 1200, height: 720 }, colorScheme: 'light' };
+const ICONS = new URL('../../www/static/', import.meta.url).pathname;
+const ICON_SIZES = [180, 512];
 const PHONE = { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true };
 
 /** Waits for every picture that is in sight, then writes down what there is to see. */
@@ -16,8 +19,20 @@ async function shoot(page, name) {
       .filter((picture) => picture.getBoundingClientRect().top < innerHeight)
       .every((picture) => picture.complete && picture.naturalWidth > 0),
   );
+  // Pictures fade in.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
   await page.screenshot({ path: join(out, `${name}.jpg`), type: 'jpeg', quality: 80 });
   console.log(name);
+}
+
+/** Phones cut an icon's corners themselves: its own are filled. */
+async function drawIcon(size) {
+  const page = await browser.newPage({ viewport: { width: size, height: size } });
+  const icon = readFileSync(join(ICONS, 'icon.svg'), 'utf8');
+  const ground = icon.match(/<rect width="64" height="64"[^>]*fill="([^"]+)"/)[1];
+  await page.setContent(`<style>html { background: ${ground} } body { margin: 0 }</style>${icon}`);
+  await page.screenshot({ path: join(ICONS, `icon-${size}.png`) });
+  await page.close();
 }
 
 async function withAlbum(options) {
@@ -37,6 +52,7 @@ async function withAlbum(options) {
   return page;
 }
 
+for (const size of ICON_SIZES) await drawIcon(size);
 const page = await withAlbum(DESKTOP);
 await searchWords(page, 'a red flower');
 await shoot(page, 'results');

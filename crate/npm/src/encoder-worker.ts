@@ -1,6 +1,6 @@
 /** The worker's encoder: a photo or words in, a vector out. */
 import { PhotorecallError } from './errors.js';
-import { type Wasm, instantiate, wasm } from './glue.js';
+import { type Wasm, compileAt, instantiate, wasm } from './glue.js';
 import type { ModelFiles } from './model.js';
 import type { Encoder, EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
 import { Moved } from './rpc.js';
@@ -32,6 +32,13 @@ function loaded(): Encoder {
 }
 
 export const encoderHandlers = {
+  /** Compiles the wasm for all workers, and starts this one with it. */
+  async compile(build: Wasm['build'], url: string): Promise<Wasm> {
+    const compiled = { build, module: await compileAt(new URL(url)) };
+    memory = await instantiate(compiled);
+    return compiled;
+  },
+
   async start(chosen: Wasm): Promise<void> {
     memory = await instantiate(chosen);
   },

@@ -1,5 +1,6 @@
 /** The wasm and its glue: one of two builds, chosen when a worker starts. */
 import { PhotorecallError } from './errors.js';
+import { fetchWhole } from './model.js';
 import type * as Glue from './photorecall.js';
 
 /** A compiled module; each build has glue of its own. */
@@ -9,6 +10,16 @@ export interface Wasm {
 }
 
 let loaded: typeof Glue | undefined;
+
+/**
+ * Compiles what is at an address, as it arrives. Engines that keep compiled code for the next visit do so for
+ * what is compiled this way, which needs a host that sends `application/wasm`.
+ */
+export async function compileAt(url: URL): Promise<WebAssembly.Module> {
+  const response = await fetchWhole(url);
+  if (response.headers.get('content-type') === 'application/wasm') return WebAssembly.compileStreaming(response);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
 
 /** Makes the worker's one instance; returns its memory. */
 export async function instantiate({ build, module }: Wasm): Promise<WebAssembly.Memory> {

@@ -35,7 +35,7 @@ import type {
   Search,
 } from './types.js';
 import { type ImportOptions, type TransferOptions, exportLibrary, importLibrary, MANIFEST } from './transfer.js';
-import { type Kit, type WorkerApi, compile, poolSize, startBareWorker, startWorker } from './workers.js';
+import { type Kit, type WorkerApi, compile, poolSize, startBareWorker } from './workers.js';
 
 /** Where a library comes from, beside its index. */
 interface Place {
@@ -350,7 +350,7 @@ export class Library {
    */
   static async import(file: Blob, { name, wasmUrl, workerUrl, ...options }: ImportOptions): Promise<ModelRef> {
     const where = { ...(wasmUrl && { wasmUrl }), ...(workerUrl && { workerUrl }) };
-    const worker = await startBareWorker(await compile(where), workerUrl);
+    const { worker } = await compile(where);
     const unlock = await lock(name, false);
     try {
       return await importLibrary(worker, file, name, options);
@@ -419,12 +419,18 @@ type Open = (worker: Remote<WorkerApi>, model: ModelRef) => Promise<void>;
 
 /** Fetches model and wasm, and starts the worker that has the index and the words. */
 async function start(options: OpenOptions, open: Open): Promise<{ index: IndexClient; encoder: EncoderInfo; kit: Kit }> {
-  const [wasm, model] = await Promise.all([compile(options), modelOf(options)]);
-  const kit = { wasm, model, workerUrl: options.workerUrl };
-  const begin = async (): Promise<{ worker: Remote<WorkerApi>; encoder: EncoderInfo }> => {
-    const worker = await startWorker(kit, 'both');
+  const compiling = compile(options);
+  // It is awaited after the model.
+  compiling.catch(() => undefined);
+  const model = await modelOf(options).catch((thrown: unknown) => {
+    void compiling.then(({ worker }) => worker.end(PhotorecallError.from(thrown)), () => undefined);
+    throw thrown;
+  });
+  const first = await compiling;
+  const kit = { wasm: first.wasm, model, workerUrl: options.workerUrl };
+  const begin = async (worker: Remote<WorkerApi>): Promise<{ worker: Remote<WorkerApi>; encoder: EncoderInfo }> => {
     try {
-      const encoder = await worker.call('encoderInfo');
+      const encoder = await worker.call('loadModel', model, 'both');
       await open(worker, encoder.model);
       return { worker, encoder };
     } catch (thrown) {
@@ -432,8 +438,8 @@ async function start(options: OpenOptions, open: Open): Promise<{ index: IndexCl
       throw thrown;
     }
   };
-  const { worker, encoder } = await begin();
-  return { index: new IndexClient(worker, async () => (await begin()).worker), encoder, kit };
+  const { worker, encoder } = await begin(first.worker);
+  return { index: new IndexClient(worker, async () => (await begin(await startBareWorker(kit))).worker), encoder, kit };
 }
 
 async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<ModelFiles> {

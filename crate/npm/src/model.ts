@@ -17,8 +17,8 @@ export function folderUrl(url: string | URL): URL {
   return folder;
 }
 
-/** The bytes at an address; anything but success is an error that names it. */
-export async function fetchBytes(url: URL, onBytes?: (count: number) => void): Promise<Uint8Array> {
+/** What is at an address; anything but success is an error that names it. */
+export async function fetchWhole(url: URL): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url);
@@ -26,6 +26,12 @@ export async function fetchBytes(url: URL, onBytes?: (count: number) => void): P
     throw new PhotorecallError('fetch', `${url.href} cannot be reached`, { cause });
   }
   if (!response.ok) throw new PhotorecallError('fetch', `${url.href}: ${response.status} ${response.statusText}`);
+  return response;
+}
+
+/** The bytes at an address. */
+export async function fetchBytes(url: URL, onBytes?: (count: number) => void): Promise<Uint8Array> {
+  const response = await fetchWhole(url);
   if (!response.body || !onBytes) return new Uint8Array(await response.arrayBuffer());
   const counted = response.body.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({

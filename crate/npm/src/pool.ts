@@ -9,7 +9,7 @@ import type { Encoded, Held } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
 import type { ImageEmbedding } from './photorecall.js';
 import type { Remote } from './rpc.js';
-import { type Kit, type WorkerApi, startWorker } from './workers.js';
+import { type Kit, type WorkerApi, startEncoder } from './workers.js';
 
 const MIB = 1024 * 1024;
 /** What decoding may take beside other workers, and alone. */
@@ -58,7 +58,7 @@ export class Pool {
     const slot = this.slots.reduce((least, slot) => (slot.inFlight < least.inFlight ? slot : least));
     slot.inFlight++;
     try {
-      slot.worker ??= startWorker(this.kit, 'image');
+      slot.worker ??= startEncoder(this.kit);
       const worker = await slot.worker;
       const held = await worker.call('hold', file);
       if (await known(held)) {
@@ -105,7 +105,7 @@ export class Pool {
   /** One after another: two large photos at once could take all memory. */
   private encodeAlone(file: Blob, trimBorders: boolean): Promise<ImageEmbedding> {
     const encoded = this.alone.then(async () => {
-      const worker = await startWorker(this.kit, 'image');
+      const worker = await startEncoder(this.kit);
       try {
         const held = await worker.call('hold', file);
         return (await timed(worker, held, ALONE_MEMORY, trimBorders)).photo;

@@ -3,7 +3,7 @@ import type { EncoderApi } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
 import type { Wasm } from './glue.js';
 import type { IndexApi } from './index-worker.js';
-import { fetchBytes, folderUrl, type ModelFiles } from './model.js';
+import { folderUrl, type ModelFiles } from './model.js';
 import { hasRelaxedSimd } from './relaxed.js';
 import { Remote } from './rpc.js';
 import type { OpenOptions } from './types.js';
@@ -19,47 +19,56 @@ export interface Kit {
 
 type Where = Pick<OpenOptions, 'wasmUrl' | 'workerUrl'>;
 
-/** Compiles the wasm once: the file with relaxed SIMD where the engine has that and computes rightly. */
-export async function compile({ wasmUrl, workerUrl }: Where): Promise<Wasm> {
-  if (wasmUrl !== undefined) return { build: 'simd128', module: await compileAt(new URL(wasmUrl, folderUrl('.'))) };
+/** A worker that has the module which all others are to share. */
+export interface First {
+  wasm: Wasm;
+  worker: Remote<WorkerApi>;
+}
+
+/**
+ * Compiles the wasm once, in a worker, so that the page stays free: the file with relaxed SIMD where the engine has
+ * that and computes rightly.
+ */
+export async function compile({ wasmUrl, workerUrl }: Where): Promise<First> {
+  if (wasmUrl !== undefined) return compileIn(workerUrl, 'simd128', new URL(wasmUrl, folderUrl('.')));
   if (hasRelaxedSimd()) {
-    const module = await compileAt(new URL('./relaxed/photorecall_bg.wasm', import.meta.url));
-    const relaxed: Wasm = { build: 'relaxed-simd', module };
-    if (await computesRightly(relaxed, workerUrl)) return relaxed;
+    const relaxed = await compileIn(workerUrl, 'relaxed-simd', new URL('./relaxed/photorecall_bg.wasm', import.meta.url));
+    if (await computesRightly(relaxed.worker)) return relaxed;
+    relaxed.worker.end(new PhotorecallError('closed', 'another wasm is used'));
     console.warn('photorecall: this engine computes relaxed SIMD wrongly; simd128 is used');
   }
-  return { build: 'simd128', module: await compileAt(new URL('./photorecall_bg.wasm', import.meta.url)) };
+  return compileIn(workerUrl, 'simd128', new URL('./photorecall_bg.wasm', import.meta.url));
 }
 
-async function computesRightly(wasm: Wasm, workerUrl: Kit['workerUrl']): Promise<boolean> {
-  const remote = new Remote<WorkerApi>(newWorker(workerUrl));
+async function computesRightly(worker: Remote<WorkerApi>): Promise<boolean> {
   try {
-    await remote.call('start', wasm);
-    return (await remote.call('selfTest')).mismatches.length === 0;
+    return (await worker.call('selfTest')).mismatches.length === 0;
   } catch {
     return false; // it does not even run
-  } finally {
-    remote.end(new PhotorecallError('closed', 'the kernels are tested'));
   }
 }
 
-async function compileAt(url: URL): Promise<WebAssembly.Module> {
-  // Not compileStreaming: it refuses hosts that do not send application/wasm.
-  const bytes = await fetchBytes(url);
-  return WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+async function compileIn(workerUrl: Kit['workerUrl'], build: Wasm['build'], url: URL): Promise<First> {
+  const worker = new Remote<WorkerApi>(newWorker(workerUrl));
+  try {
+    return { wasm: await worker.call('compile', build, url.href), worker };
+  } catch (thrown) {
+    worker.end(PhotorecallError.from(thrown));
+    throw thrown;
+  }
 }
 
-/** A worker without a model. */
-export async function startBareWorker(wasm: Wasm, workerUrl: Kit['workerUrl']): Promise<Remote<WorkerApi>> {
+/** Another worker without a model. */
+export async function startBareWorker({ wasm, workerUrl }: Pick<Kit, 'wasm' | 'workerUrl'>): Promise<Remote<WorkerApi>> {
   const remote = new Remote<WorkerApi>(newWorker(workerUrl));
   await remote.call('start', wasm);
   return remote;
 }
 
-/** A worker with the model's towers asked for. */
-export async function startWorker(kit: Kit, towers: 'image' | 'both'): Promise<Remote<WorkerApi>> {
-  const remote = await startBareWorker(kit.wasm, kit.workerUrl);
-  await remote.call('loadModel', kit.model, towers);
+/** A worker that encodes photos. */
+export async function startEncoder(kit: Kit): Promise<Remote<WorkerApi>> {
+  const remote = await startBareWorker(kit);
+  await remote.call('loadModel', kit.model, 'image');
   return remote;
 }
 
