@@ -60,7 +60,12 @@ async function work([steps, dim]) {
     }
     for (const path of remove) window.index.remove(path);
     window.index.label(label, { favourite: true });
-    if (compact) window.index.compact();
+    if (compact) {
+      // Only what is stored is merged.
+      await window.index.commit();
+      const merged = window.index.merge(true);
+      if (merged) window.index.adopt(merged.sources, merged.segment, merged.origins);
+    }
     await window.index.commit();
     await window.acknowledged(at);
   }

@@ -1,7 +1,9 @@
 // A few tabs are killed here; `cargo xtask test-kills` kills fifty.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withBrowser } from './helpers.mjs';
+import { added, choose, drawPhotos, end, named, shown, visitor, withBrowser } from './helpers.mjs';
+import { compacted } from './compaction.mjs';
+import { interrupt } from './interrupted.mjs';
 import { killTabs } from './kills.mjs';
 
 let browser, host;
@@ -12,6 +14,20 @@ test('what a killed tab has stored is there, and nothing twice', async () => {
   const { kills, photos } = await killTabs(browser, host.url, 3, 11);
   assert.equal(kills, 3);
   assert.ok(photos > 0);
+});
+
+test('adding goes on where a killed tab has left it, and encodes nothing again', async () => {
+  // Slow enough for a commit before the end.
+  const { kills, stored } = await interrupt(browser, host.url, 120, 1, { within: 200, pause: 80 });
+  assert.equal(kills, 1);
+  assert.ok(stored[1] > 0 && stored[1] < 120, `${stored}`);
+});
+
+test('segments are merged while the library is searched and changed, and nothing is lost', async () => {
+  const model = { name: 'of few axes', digest: 'd', dim: 8 };
+  const options = { modelUrl: '/models/photorecall-s/', anyModel: true };
+  const { counts } = await compacted(browser, host.url, 4 * 4096 + 50, model, options, { text: 'size:3000..3009' });
+  assert.deepEqual(counts, [10]);
 });
 
 test('a full disk is told by its own code; nothing is lost, and there is room again', async () => {
@@ -51,4 +67,25 @@ test('a full disk is told by its own code; nothing is lost, and there is room ag
   assert.equal(await page.evaluate(() => window.index.commit()), true, 'kept when there is room');
   assert.equal(await page.evaluate(async () => (await window.index.thumbnail('2.jpg')).length), 8_000_000);
   await context.close();
+});
+
+test('the page tells what photos will take before it looks at them, and asks where that is too much', async () => {
+  const guest = await visitor(browser, host.url);
+  const { page, context } = guest;
+  const photos = await drawPhotos(page, 6);
+  const storage = await context.newCDPSession(page);
+  const { origin } = new URL(host.url);
+  const { usage } = await page.evaluate(() => navigator.storage.estimate());
+  const start = () => choose(page, () => named(page, 'Choose photos').click({ timeout: 60_000 }), photos);
+  await storage.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 100_000 });
+  const asked = new Promise((resolve) => page.once('dialog', (dialog) => dialog.dismiss().then(() => resolve(dialog.message()))));
+  await start();
+  assert.match(await asked, /^6 photos take up to [\d.]+ kB, and only [\d.]+ kB is free in this browser\./);
+  assert.match(await added(page), /^Stopped/);
+  assert.deepEqual(await shown(page), []);
+  await storage.send('Storage.overrideQuotaForOrigin', { origin });
+  await start();
+  await page.locator('.progress .small', { hasText: /^6 photos take at most [\d.]+ kB here; [\d.,]+ [MG]B is free\.$/ }).waitFor({ state: 'attached' });
+  assert.match(await added(page), /^Done/);
+  await end(guest);
 });

@@ -10,6 +10,7 @@ import { Grid, nameOf } from './grid.js';
 import { number, t } from './i18n.js';
 import { type Copies, copies, everything, type Results, results, type Shown } from './lists.js';
 import { ADDING, Panel } from './progress.js';
+import { addWithin } from './room.js';
 import { readExample, readRoute, type Route, writeRoute } from './route.js';
 import { said } from './said.js';
 import { SearchBox } from './search-box.js';
@@ -340,7 +341,11 @@ export class App {
     const panel = new Panel(ADDING, () => void this.showUnlessBusy(), unasked);
     const folder = completeFolder === undefined ? {} : { completeFolder };
     const before = this.adding;
-    const adding = panel.run((steer) => this.library.add(sources, { ...steer, ...folder })).then(async () => {
+    const adding = panel.run((steer) => {
+      const options = { ...steer, ...folder };
+      // Where nobody has asked, hardly anything is new.
+      return unasked ? this.library.add(sources, options) : addWithin(this.library, sources, options, (text) => panel.tell(text));
+    }).then(async () => {
       await before;
       if (this.adding === adding) this.adding = undefined;
       void this.showUnlessBusy();

@@ -30,6 +30,7 @@ export class Panel {
   private readonly bar = h('progress', { max: 1 });
   private readonly list = h('ul');
   private readonly summary = h('summary');
+  private readonly note = h('p', { className: 'small', hidden: true });
   private readonly skipped = h('details', { hidden: true }, [this.summary, this.list]);
   private readonly pause = button(t('pause'), 'line', () => this.togglePause());
   private readonly cancel = button(t('cancel'), 'line', () => this.stop());
@@ -48,10 +49,16 @@ export class Panel {
   ) {
     this.element.hidden = quiet;
     this.bar.ariaLabel = this.element.ariaLabel = words.label;
-    this.element.append(h('div', { className: 'row' }, [this.said, this.pause, this.cancel]), this.bar, this.skipped);
+    this.element.append(h('div', { className: 'row' }, [this.said, this.pause, this.cancel]), this.bar, this.note, this.skipped);
     // What is over makes room for what begins.
     find('.panels').querySelectorAll('.over').forEach((old) => old.remove());
     find('.panels').append(this.element);
+  }
+
+  /** What is to be known while it runs. */
+  tell(text: string): void {
+    this.note.textContent = text;
+    this.note.hidden = false;
   }
 
   /** Runs a job; tells whether it came to its end. */
@@ -101,7 +108,7 @@ export class Panel {
   private finish(text: string): void {
     this.said.textContent = text;
     if (this.element.isConnected) announce(text);
-    this.bar.hidden = true;
+    this.bar.hidden = this.note.hidden = true;
     this.element.classList.add('over');
     const close = button(t('close'), 'line', () => this.element.remove());
     this.pause.remove();

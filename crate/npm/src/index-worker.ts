@@ -15,12 +15,14 @@ import type {
   IndexQuery,
   LabelChange,
   Listed,
+  Merged,
   ModelRef,
   Month,
   ParsedQuery,
   Photo,
   Stats,
 } from './photorecall.js';
+import { Moved } from './rpc.js';
 
 let index: Index | undefined;
 
@@ -198,9 +200,25 @@ export const indexHandlers = {
     return commit;
   },
 
-  compact(): Promise<boolean> {
-    change((index) => index.compact());
-    return indexHandlers.commit();
+  wantsCompaction(): boolean {
+    return opened().wantsCompaction();
+  },
+
+  /** In a worker that has no index: merges a copy of what is stored of a library. */
+  async mergeStored(name: string, all: boolean): Promise<Moved<Merged> | undefined> {
+    const copy = await wasm().Index.openStored(name);
+    // The database may be removed while the copy is worked on.
+    copy?.close();
+    const merged = copy?.merge(all);
+    return merged && new Moved(merged, [merged.segment.buffer, merged.origins.buffer]);
+  },
+
+  /** Takes a merged segment over; false when what it was made of has changed. */
+  adopt({ sources, segment, origins }: Merged): Promise<boolean> {
+    // No commit may be on its way.
+    const adopted = commits.then(() => change((index) => index.adopt(sources, segment, origins)));
+    commits = adopted.catch(() => undefined);
+    return adopted.then(async (taken) => taken && (await indexHandlers.commit(), true));
   },
 
   page(query: IndexQuery): FoundPage | Promise<FoundPage> {

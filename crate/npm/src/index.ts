@@ -16,5 +16,6 @@ export { type FileEntry, type KnownModel, parseManifest, sha256 } from './known.
 export { Library } from './library.js';
 export type { ModelFiles } from './model.js';
 export { type InstallOptions, ModelStore } from './model-store.js';
+export type { Room } from './room.js';
 export type { ImportOptions, TransferOptions } from './transfer.js';
 export type * from './types.js';

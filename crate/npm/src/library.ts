@@ -1,5 +1,6 @@
 /** The library as a page sees it. All work is done in workers. */
 import { Adding, AddJob, allNamed } from './adding.js';
+import { Compacting } from './compacting.js';
 import { PhotorecallError } from './errors.js';
 import { follow, lock } from './following.js';
 import { IndexClient } from './index-client.js';
@@ -17,6 +18,7 @@ import type {
 } from './photorecall.js';
 import { Pool } from './pool.js';
 import { ReindexJob } from './reindex.js';
+import { type Room, room } from './room.js';
 import type { Remote } from './rpc.js';
 import type {
   AddOptions,
@@ -52,6 +54,7 @@ export class Library {
   private readonly pool: Pool;
   private jobs: Promise<unknown> = Promise.resolve();
   private readonly stopAll = new AbortController();
+  private readonly compacting: Compacting | undefined;
   private closed = false;
 
   private constructor(
@@ -62,6 +65,8 @@ export class Library {
     private readonly place: Place,
   ) {
     this.pool = new Pool(kit, workers);
+    if (!place.readOnly) this.compacting = new Compacting(index, kit, place.name);
+    this.compacting?.tend();
   }
 
   /**
@@ -150,6 +155,7 @@ export class Library {
     const tell = (progress: AddProgress): void => {
       adding.tell(progress);
       options.onProgress?.(progress);
+      this.compacting?.tend();
     };
     const end = this.jobs.then(() => {
       this.requireWritable();
@@ -292,6 +298,7 @@ export class Library {
       await this.index.call('commit');
       return removed;
     });
+    this.compacting?.tend();
     return {
       photos,
       undo: async () => {
@@ -316,10 +323,14 @@ export class Library {
     });
   }
 
-  /** Merges what is stored and lets go of what was removed. */
+  /**
+   * Merges what is stored and lets go of what was removed, now and all of it. In a worker of its own: searching and
+   * adding work meanwhile. What pays is merged without being asked.
+   */
   async compact(): Promise<void> {
     this.requireWritable();
-    await this.index.call('compact');
+    await this.index.call('commit');
+    await this.compacting?.all();
   }
 
   /** Reads everything that is stored again and checks every byte; what is damaged is listed. */
@@ -365,10 +376,9 @@ export class Library {
     }
   }
 
-  /** Bytes that this site uses and may use, as far as the browser tells. */
-  async estimate(): Promise<{ usage: number; quota: number }> {
-    const { usage = 0, quota = 0 } = (await navigator.storage?.estimate()) ?? {};
-    return { usage, quota };
+  /** Bytes that this site uses and may use, as far as the browser tells, and what so many more photos would take. */
+  estimate(photos = 0): Promise<Room> {
+    return room(this.index, photos);
   }
 
   /** Asks the browser not to clear the library when the disk is full. */
@@ -382,6 +392,7 @@ export class Library {
     this.closed = true;
     this.stopAll.abort();
     await this.jobs;
+    await this.compacting?.end();
     await this.index.call('close');
     this.end();
   }
@@ -392,6 +403,7 @@ export class Library {
     this.closed = true;
     this.stopAll.abort();
     await this.jobs;
+    await this.compacting?.end();
     await this.index.call('destroy', this.place.name);
     this.end();
   }

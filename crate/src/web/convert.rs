@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use crate::image::{Format, PerceptualHash};
-use crate::library::{Cluster, Duplicates, Found, Month, Page, Photo, Stats};
+use crate::library::{Cluster, Drift, Duplicates, Found, Month, Page, Photo, Stats};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -68,6 +68,12 @@ export interface Stats {
   dim: number;
   generation: number;
   model: ModelRef;
+  /**
+   * How far photos that were added since the last compaction lie from what the index was learnt from: their mean
+   * squared distance to its centroids over that of those in it, about 1 without drift. Above 1.25 it is learnt
+   * again at the next compaction. Undefined where there is too little to tell.
+   */
+  drift?: number;
 }
 /** A segment that could not be read. The rest of the library works. */
 export interface Damage {
@@ -304,10 +310,12 @@ pub struct JsStats {
     dim: usize,
     generation: u64,
     model: crate::library::ModelRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<f64>,
 }
 
-impl From<Stats> for JsStats {
-    fn from(stats: Stats) -> Self {
+impl JsStats {
+    pub fn new(stats: Stats, drift: Option<Drift>) -> Self {
         let Stats {
             photos,
             deleted,
@@ -325,6 +333,7 @@ impl From<Stats> for JsStats {
             dim,
             generation,
             model,
+            drift: drift.map(|drift| drift.ratio),
         }
     }
 }

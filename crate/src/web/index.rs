@@ -411,7 +411,8 @@ impl Index {
     /// Figures of the library.
     #[wasm_bindgen(unchecked_return_type = "Stats")]
     pub fn stats(&self) -> Answer<JsValue> {
-        to_js(&JsStats::from(self.library.borrow().stats()))
+        let library = self.library.borrow();
+        to_js(&JsStats::new(library.stats(), library.drift()))
     }
 
     /// What was damaged when the library was opened.

@@ -13,6 +13,8 @@
 mod answer;
 mod collection;
 #[cfg(feature = "photos")]
+mod compaction;
+#[cfg(feature = "photos")]
 mod convert;
 #[cfg(feature = "photos")]
 mod encoder;

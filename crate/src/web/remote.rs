@@ -143,7 +143,7 @@ impl RemoteIndex {
     /// Figures of the library.
     #[wasm_bindgen(unchecked_return_type = "Stats")]
     pub fn stats(&self) -> Answer<JsValue> {
-        to_js(&JsStats::from(self.remote.borrow().stats()))
+        to_js(&JsStats::new(self.remote.borrow().stats(), None))
     }
 
     /// A page of the photos nearest to the query, best first. Throws `not_by_ranges` for what cannot be

@@ -41,6 +41,8 @@ export const english = {
   takenOff: '{word} was taken off.',
   indexing: 'Looking at photos: {done} of {total}',
   rate: '{rate} a second, about {left} left',
+  needs: '{count} {count:photo:photos} take at most {needed} here; {free} is free.',
+  needsMore: '{count} {count:photo:photos} take up to {needed}, and only {free} is free in this browser. Add them all the same?',
   pausedAt: 'Paused at {done} of {total}',
   pause: 'Pause',
   resume: 'Resume',

@@ -43,6 +43,8 @@ export const korean: Words = {
   takenOff: '{word}을(를) 뗐습니다.',
   indexing: '사진 살펴보는 중: {total}장 중 {done}장',
   rate: '초당 {rate}장, 약 {left} 남음',
+  needs: '사진 {count}장에 최대 {needed}이(가) 필요합니다. {free} 남음.',
+  needsMore: '사진 {count}장에 최대 {needed}이(가) 필요하지만 이 브라우저에는 {free}만 남아 있습니다. 그래도 추가할까요?',
   pausedAt: '{total}장 중 {done}장에서 멈춤',
   pause: '일시 정지',
   resume: '계속',
