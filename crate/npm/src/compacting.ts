@@ -66,7 +66,7 @@ export class Compacting {
 
   /** Whether something was merged and taken over. */
   private async step(all: boolean): Promise<boolean> {
-    const worker = await startBareWorker(this.kit.wasm, this.kit.workerUrl);
+    const worker = await startBareWorker(this.kit);
     this.worker = worker;
     try {
       if (this.ended) return false;

@@ -27,9 +27,10 @@ fn line(command: &Command) -> String {
         .join(" ")
 }
 
-/// Cargo, at the repository's root.
+/// Cargo, at the repository's root: the one that a shell finds. `$CARGO` may name the same by another path, and
+/// build scripts that look at it would run again, with all that depends on them.
 pub fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = Command::new("cargo");
     cargo.current_dir(paths::root());
     cargo
 }
