@@ -379,7 +379,7 @@ fn libraries_of_older_versions_are_read() {
         let vector = library.embedding("exif.jpg").expect("there");
         library.compact();
         let commit = library.commit().expect("changes");
-        assert_eq!(commit.put[0].1[8], 3, "the version that is written");
+        assert_eq!(commit.put[0].1[8], 4, "the version that is written");
         store.store(&commit).expect("kept");
         let again = store.load().expect("whole").expect("a library").library;
         assert_eq!(again.get("exif.jpg"), Some(&photo));
