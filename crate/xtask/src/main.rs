@@ -2,6 +2,7 @@
 
 mod album;
 mod bench;
+mod cloud;
 mod demo;
 mod milvus;
 mod package;
@@ -45,6 +46,8 @@ enum Command {
     TestMilvus,
     /// Set up Ray, and build shards on three nodes of which one is killed, and a worker too
     TestRay,
+    /// Set up S3's, Azure's, Google's and WebDAV's servers, and build shards from photos in them
+    TestCloud,
     /// Kill the command line 200 times and 50 tabs at random moments, and look whether anything is lost
     TestKills,
     /// Change at random what every reader of bytes reads
@@ -108,6 +111,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::test(),
         Command::TestMilvus => milvus::test(),
         Command::TestRay => ray::test(),
+        Command::TestCloud => cloud::test(),
         Command::TestKills => trials::kills(),
         Command::Fuzz { minutes } => trials::fuzz(minutes),
         Command::BuildWeb { quick } => web::build(match quick {
