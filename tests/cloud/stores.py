@@ -3,11 +3,12 @@
 stores.py PROGRAM PHOTOS AZURITE FOLDER: a library built in shards from each store has the photos of one that is
 built from the folder, with the same bytes of vectors.
 
-Google's XML interface is S3's dialect, so moto answers for it too; its own emulators speak only the JSON one.
+Google's XML interface is S3's dialect, so moto answers for it too, without keys; its own emulators speak only the
+JSON one.
 """
 import json, os, shutil, subprocess, sys, threading, time
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlparse
 
 import boto3
 import pyarrow.parquet as parquet
@@ -70,9 +71,9 @@ class Store:
         return found
 
     def below(self):
-        """What stands before an object's name in the library: the bucket, and the address's folders."""
-        return self.address.split("://")[1].removeprefix("127.0.0.1:").lstrip("0123456789") \
-            if self.name == "webdav" else self.address.split("://")[1] + "/"
+        """What stands before an object's name in the library: the bucket or the host, and the address's folders."""
+        address = urlparse(self.address)
+        return f"{address.hostname}{address.path}/"
 
 
 def moto(stop):
@@ -87,7 +88,7 @@ def s3(stop):
     client = boto3.client("s3", endpoint_url=url, aws_access_key_id="someone", aws_secret_access_key="secret",
                           region_name="us-east-1")
     client.create_bucket(Bucket="photos")
-    return client, url, (lambda name, body: client.put_object(Bucket="photos", Key=f"mine/{name}", Body=body),
+    return client, url, (lambda name, body: client.put_object(Bucket="photos", Key=f"mine/{name}", Body=body, ACL="public-read"),
                          lambda name: client.delete_object(Bucket="photos", Key=f"mine/{name}"))
 
 
@@ -167,7 +168,7 @@ def check(store, objects, expected):
     library, told = store.build(plan)
     assert "broken.jpg" in told, told
     assert store.embeddings(plan) == expected, store.name
-    found, _ = store.run("search", "--library", library, "--json", "--recall", "exact", "a photo")
+    found, _ = store.run("search", "--library", library, "--json", "--recall", "exact", "-k", 2 * COUNT, "a photo")
     assert len(json.loads(found)) == COUNT, found
 
     changed, gone = sorted(name for name in objects if name.startswith("album/0"))[:2]
