@@ -74,10 +74,6 @@ export const encoderHandlers = {
     return loaded().embedText(text);
   },
 
-  encoderInfo(): EncoderInfo {
-    return loaded().info();
-  },
-
   selfTest(): SelfTest {
     return wasm().kernelsSelfTest();
   },
