@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use photorecall::index::Codebook;
+use photorecall::index::{Codebook, Lists};
 use photorecall::library::{Beside, Library, ModelRef, Photo, Stored, normalise};
 use photorecall::store::files::FileStore;
 
@@ -99,7 +99,7 @@ pub fn make(folder: &Path, photos: usize, shards: usize, model: ModelRef) -> Mad
 pub fn build(folder: &Path, rows: &[f32], shards: usize, model: &ModelRef) {
     let (dim, photos) = (model.dim, rows.len() / model.dim);
     let each = photos.div_ceil(shards);
-    let lists = Codebook::lists_for(each);
+    let lists = Lists::count_for(each);
     let sample: Vec<f32> = (0..photos)
         .step_by((photos / (lists * 32).max(16_384)).max(1))
         .flat_map(|row| rows[row * dim..][..dim].to_vec())

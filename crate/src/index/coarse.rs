@@ -9,11 +9,11 @@
 
 use std::ops::Range;
 
-use super::compact::{Compact, nearness};
+use super::compact::Compact;
 use super::decide::Base;
 use super::ivf::{self, Lists, Ranked};
 use super::lvq::{Dots, Lvq};
-use super::planner::{Plan, Recall};
+use super::planner::{Bearing, Plan, Recall};
 use super::pq::Pq;
 use super::scan::scan;
 use super::{Bitset, Hit};
@@ -66,7 +66,7 @@ impl Coarse {
     /// When the query's length is not the index's.
     pub fn probes(&self, query: &[f32], recall: Recall, kernels: &Kernels) -> (Vec<Probe>, usize) {
         let mut ranked = self.lists.ranked(query, kernels, &mut Dots::default());
-        let (_, effort) = self.plan.effort(nearness(&ranked), recall);
+        let (_, effort) = self.plan.effort(Bearing::of(&ranked), recall);
         let count = match recall {
             Recall::Exact => ranked.len(),
             _ => ranked.len().min(effort.nprobe as usize),

@@ -5,7 +5,7 @@
 //! ```
 //! Frozen: a row has the same codes whichever shard it is in, so that shards are joined as they are.
 
-use super::ivf::{Lists, Trained};
+use super::ivf::Trained;
 use super::lvq::Lvq;
 use super::pq::Pq;
 use super::random::Random;
@@ -20,11 +20,6 @@ pub struct Codebook {
 }
 
 impl Codebook {
-    /// How many lists suit shards of so many rows.
-    pub fn lists_for(rows: usize) -> usize {
-        Lists::count_for(rows)
-    }
-
     /// Learns `lists` lists, or as many as there are rows, from `sample` `[n, dim]`, unit vectors.
     ///
     /// # Panics

@@ -12,9 +12,9 @@ use super::codebook::Codebook;
 use super::decide::{Base, Prepared};
 use super::graph::{Graph, Walk};
 use super::graph_build;
-use super::ivf::{self, Lists, Ranked, Trained};
+use super::ivf::{self, Lists, Trained};
 use super::lvq::Lvq;
-use super::planner::{Effort, Explanation, Plan, Recall};
+use super::planner::{Bearing, Effort, Explanation, Plan, Recall};
 use super::pq::Pq;
 use super::scan::{Met, Reach};
 use super::{Bitset, Hit};
@@ -245,7 +245,7 @@ impl Compact {
         let (kind, effort) = self
             .parts
             .plan
-            .effort(nearness(&query.ranked), search.recall);
+            .effort(Bearing::of(&query.ranked), search.recall);
         let left = self.len() - search.hidden.count();
         let (reach, ef) = self.adapted(effort, search.k, left);
         let usual = self.len() * reach.usual / self.parts.lists.len();
@@ -340,11 +340,4 @@ impl Compact {
         let ef = f64::from(effort.ef) * larger;
         (reach, if walks { ef as usize } else { 0 })
     }
-}
-
-/// How far the centroid with the largest inner product stands out from their mean.
-pub(super) fn nearness(ranked: &[Ranked]) -> f32 {
-    let mean = ranked.iter().map(|list| list.score).sum::<f32>() / ranked.len().max(1) as f32;
-    let most = ranked.iter().map(|list| list.score).reduce(f32::max);
-    most.map_or(0.0, |most| most - mean)
 }

@@ -47,7 +47,7 @@ pub use graph::Graph;
 pub use ivf::Lists;
 pub use lvq::Lvq;
 pub use normalise::normalise;
-pub use planner::{Effort, Efforts, Explanation, Plan, Recall};
+pub use planner::{Effort, Efforts, Explanation, Leaning, Plan, Recall};
 pub use pq::Pq;
 pub use top::Hit;
 pub use two_tier::{Rows, TwoTier};

@@ -3,9 +3,13 @@
 //! A photo's embedding lies among the others and finds its neighbours in a few lists; words lie far
 //! from all photos (the modality gap: Liang et al. 2022, "Mind the gap") and have to look into many
 //! more. Which of the two a query is shows in how near it comes to a centroid, so nobody has to say it.
+//! How many lists words need depends on how far they lean to the mean of all photos, as CLIP's do and
+//! other models' do not: a centroid's cosine grows with that. So it is measured for words of two kinds.
 //! The numbers are measured when the index is built, on samples with exact answers.
 
 use serde::{Deserialize, Serialize};
+
+use super::ivf::Ranked;
 
 /// The share of the true nearest rows that an answer should hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,82 @@ pub struct Plan {
     pub photo: Efforts,
     /// For words.
     pub word: Efforts,
+    /// For words that lean to the mean.
+    #[serde(default)]
+    pub leaning: Option<Leaning>,
+}
+
+/// Efforts for words that lean to the mean of all vectors; between these and the others they are
+/// interpolated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Leaning {
+    /// A query's mean inner product with the centroids up to which [`Plan::word`] holds.
+    pub from: f32,
+    /// That from which `efforts` hold, larger than `from`.
+    pub to: f32,
+    /// What was measured there.
+    pub efforts: Efforts,
+}
+
+/// How a query lies to an index's centroids.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Bearing {
+    /// The mean inner product with them.
+    pub mean: f32,
+    /// By how much the largest one stands out.
+    pub nearness: f32,
+}
+
+impl Bearing {
+    pub fn of(ranked: &[Ranked]) -> Self {
+        let mean = ranked.iter().map(|list| list.score).sum::<f32>() / ranked.len().max(1) as f32;
+        let most = ranked.iter().map(|list| list.score).reduce(f32::max);
+        Self {
+            mean,
+            nearness: most.map_or(0.0, |most| most - mean),
+        }
+    }
+}
+
+impl Effort {
+    /// What is `share` of the way from this to `other`.
+    fn towards(self, other: Self, share: f32) -> Self {
+        let between = |a: f32, b: f32| a + (b - a) * share;
+        let count = |a: u32, b: u32| between(a as f32, b as f32).ceil() as u32;
+        let is_by_gap = self.gap < any_gap() && other.gap < any_gap();
+        let walks = self.ef > 0 && other.ef > 0;
+        Self {
+            nprobe: count(self.nprobe, other.nprobe),
+            gap: if is_by_gap {
+                between(self.gap, other.gap)
+            } else {
+                any_gap()
+            },
+            rerank: count(self.rerank, other.rerank),
+            ef: if walks { count(self.ef, other.ef) } else { 0 },
+            recall: self.recall.min(other.recall),
+        }
+    }
+}
+
+impl Efforts {
+    fn of(&self, recall: Recall) -> Effort {
+        match recall {
+            Recall::Fast => self.fast,
+            Recall::High | Recall::Exact => self.high,
+        }
+    }
+}
+
+impl Leaning {
+    /// How far a query leans, from 0 to 1.
+    fn share(&self, mean: f32) -> f32 {
+        if self.to > self.from {
+            ((mean - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
 }
 
 impl Default for Plan {
@@ -80,6 +160,7 @@ impl Default for Plan {
             boundary: 0.0,
             photo: efforts,
             word: efforts,
+            leaning: None,
         }
     }
 }
@@ -114,17 +195,77 @@ impl Explanation {
 }
 
 impl Plan {
-    /// How far to go for a query whose best centroid scores `nearness` above the mean.
-    pub(super) fn effort(&self, nearness: f32, recall: Recall) -> (&'static str, Effort) {
-        let (kind, efforts) = if nearness < self.boundary {
-            ("word", self.word)
-        } else {
-            ("photo", self.photo)
+    /// How far to go for a query that lies so.
+    pub(super) fn effort(&self, query: Bearing, recall: Recall) -> (&'static str, Effort) {
+        if query.nearness >= self.boundary {
+            return ("photo", self.photo.of(recall));
+        }
+        let word = self.word.of(recall);
+        let lean =
+            |leaning: Leaning| word.towards(leaning.efforts.of(recall), leaning.share(query.mean));
+        ("word", self.leaning.map_or(word, lean))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn efforts(nprobe: u32, gap: f32) -> Efforts {
+        let effort = Effort {
+            nprobe,
+            gap,
+            rerank: nprobe,
+            ef: 0,
+            recall: 0.95,
         };
-        let effort = match recall {
-            Recall::Fast => efforts.fast,
-            Recall::High | Recall::Exact => efforts.high,
+        Efforts {
+            fast: effort,
+            high: effort,
+        }
+    }
+
+    fn word(plan: &Plan, mean: f32) -> Effort {
+        let query = Bearing {
+            mean,
+            nearness: 0.0,
         };
-        (kind, effort)
+        plan.effort(query, Recall::Fast).1
+    }
+
+    #[test]
+    fn words_are_led_by_how_far_they_lean() {
+        let mut plan = Plan {
+            boundary: 0.5,
+            photo: efforts(10, 0.02),
+            word: efforts(200, 0.1),
+            leaning: Some(Leaning {
+                from: 0.0,
+                to: 0.2,
+                efforts: efforts(100, 0.06),
+            }),
+        };
+        assert_eq!(word(&plan, -0.3).nprobe, 200);
+        assert_eq!(word(&plan, 0.5).nprobe, 100);
+        let half = word(&plan, 0.1);
+        assert!(half.nprobe == 150 && (half.gap - 0.08).abs() < 1e-6);
+        plan.word.fast.gap = any_gap();
+        assert_eq!(word(&plan, 0.1).gap, any_gap());
+        let narrow = plan.leaning.as_mut().expect("given");
+        narrow.to = narrow.from;
+        assert_eq!(word(&plan, 0.5).nprobe, 200, "nothing to divide by");
+    }
+
+    #[test]
+    fn plans_from_before_there_was_leaning_are_read() {
+        let plan = Plan {
+            boundary: 0.5,
+            photo: efforts(10, 0.02),
+            word: efforts(200, 0.1),
+            leaning: None,
+        };
+        let mut old = serde_json::to_value(plan).expect("JSON");
+        old.as_object_mut().expect("an object").remove("leaning");
+        assert_eq!(serde_json::from_value::<Plan>(old).ok(), Some(plan));
     }
 }

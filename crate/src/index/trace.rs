@@ -8,9 +8,10 @@
 //! re-ranking would find.
 
 use super::calibrate::K;
-use super::compact::{Compact, FIRST_LISTS, nearness};
+use super::compact::{Compact, FIRST_LISTS};
 use super::decide::Prepared;
 use super::ivf;
+use super::planner::Bearing;
 use super::{Bitset, Hit};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
@@ -24,7 +25,7 @@ const DEPTH: usize = 2048;
 /// How one query is led.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trace {
-    pub nearness: f32,
+    pub bearing: Bearing,
     /// The lists' cosines, descending.
     cosines: Vec<f32>,
     /// Rows that are scanned with so many lists, in whole blocks `[nlist + 1]`.
@@ -56,7 +57,7 @@ impl Trace {
     ) -> Self {
         let parts = index.parts();
         let mut prepared = parts.prepared(query, Kernels::best());
-        let (nearness, count) = (nearness(&prepared.ranked), prepared.ranked.len());
+        let (bearing, count) = (Bearing::of(&prepared.ranked), prepared.ranked.len());
         ivf::nearest(&mut prepared.ranked, count);
         let ranked = &prepared.ranked[..];
         let mut places = vec![0; count];
@@ -81,7 +82,7 @@ impl Trace {
             })
         };
         Self {
-            nearness,
+            bearing,
             cosines: ranked.iter().map(|list| list.cosine).collect(),
             scanned,
             kth: first.map(|hit| hit.score).nth(K - 1).unwrap_or(f32::MIN),

@@ -16,7 +16,7 @@ use super::places::Places;
 use super::segment::{Segment, Stored};
 use super::{Library, Place};
 use crate::error::{Error, Result};
-use crate::index::{Bitset, Codebook, Vectors};
+use crate::index::{Bitset, Codebook, Lists, Vectors};
 
 /// Rows of a segment that compaction writes, at most: what bounds its memory and its time.
 const COMPACTED_ROWS: usize = 65_536;
@@ -242,7 +242,7 @@ impl Library {
     /// What so many rows are to be encoded by, where it need not be learnt again.
     fn frozen_for(&self, rows: usize) -> Option<Codebook> {
         let codebook = self.newest_compact()?.vectors.codebook()?;
-        let (lists, wanted) = (codebook.centroids.len(), Codebook::lists_for(rows));
+        let (lists, wanted) = (codebook.centroids.len(), Lists::count_for(rows));
         let fits = lists * LISTS_RANGE >= wanted && lists <= wanted * LISTS_RANGE;
         (fits && !self.drift().is_some_and(|drift| drift.is_too_far())).then_some(codebook)
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use photorecall::encoder::Model;
 use photorecall::image::{self, Limits};
-use photorecall::index::{Codebook, Compact};
+use photorecall::index::{Compact, Lists};
 use photorecall::library::normalise;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -52,7 +52,7 @@ impl Indexing {
             *seconds = started.elapsed().as_secs_f64() / rows as f64;
         }
         let [small, large] = each;
-        let lists = ROWS.map(|rows| Codebook::lists_for(rows) as f64);
+        let lists = ROWS.map(|rows| Lists::count_for(rows) as f64);
         // A machine that is busy with something else may be slow the first time.
         let b = ((large - small) / (lists[1] - lists[0])).max(0.0);
         Ok(Self {
@@ -63,7 +63,7 @@ impl Indexing {
 
     /// Seconds for a vector in shards of `rows`.
     pub fn seconds(&self, rows: f64) -> f64 {
-        self.a + self.b * Codebook::lists_for(rows as usize) as f64
+        self.a + self.b * Lists::count_for(rows as usize) as f64
     }
 }
 

@@ -3,7 +3,7 @@
 
 use photorecall::format::{self, Container};
 use photorecall::image::{Format, PerceptualHash};
-use photorecall::index::Codebook;
+use photorecall::index::Lists;
 use photorecall::library::{Library, ModelRef, Photo};
 
 /// What `photorecall plan --help` ends with.
@@ -114,7 +114,7 @@ impl Collection {
     }
 
     fn lists(&self) -> f64 {
-        Codebook::lists_for(self.rows() as usize) as f64
+        Lists::count_for(self.rows() as usize) as f64
     }
 
     fn subspaces(&self) -> f64 {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use photorecall::encoder::Model;
 use photorecall::format::{self, CodebookMeta};
-use photorecall::index::Codebook;
+use photorecall::index::{Codebook, Lists};
 use photorecall::library::Library;
 use tempfile::NamedTempFile;
 
@@ -127,7 +127,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
     let model = plan.load_model()?;
     // As an index of one shard would have.
-    let lists = Codebook::lists_for(plan.rows(0) as usize) as u64;
+    let lists = Lists::count_for(plan.rows(0) as usize) as u64;
     let wanted = args
         .sample
         .map_or((lists * SAMPLE_EACH).max(SAMPLE_LEAST), |n| n as u64);
