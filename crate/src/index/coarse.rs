@@ -65,7 +65,8 @@ impl Coarse {
     /// # Panics
     /// When the query's length is not the index's.
     pub fn probes(&self, query: &[f32], recall: Recall, kernels: &Kernels) -> (Vec<Probe>, usize) {
-        let mut ranked = self.lists.ranked(query, kernels, &mut Dots::default());
+        let ready = self.lists.centroids.query(query);
+        let mut ranked = self.lists.ranked(&ready, kernels);
         let (_, effort) = self.plan.effort(Bearing::of(&ranked), recall);
         let count = match recall {
             Recall::Exact => ranked.len(),

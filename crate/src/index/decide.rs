@@ -44,12 +44,13 @@ pub(super) struct Prepared {
 
 impl Parts {
     pub(super) fn prepared(&self, query: &[f32], kernels: &Kernels) -> Prepared {
-        let ranked = self.lists.ranked(query, kernels, &mut Dots::default());
+        let ready = self.lists.centroids.query(query);
+        let ranked = self.lists.ranked(&ready, kernels);
         Prepared {
             scores: ranked.iter().map(|list| list.score).collect(),
             ranked,
             tables: self.scan.tables(query),
-            fine: self.fine.query(query),
+            fine: self.fine.query_like(&ready, query),
         }
     }
 

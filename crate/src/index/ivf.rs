@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 
 use super::kmeans::{self, Assigner};
-use super::lvq::{Dots, Lvq};
+use super::lvq::{Dots, Lvq, LvqQuery};
 use super::random::Random;
 use crate::kernels::Kernels;
 
@@ -235,10 +235,9 @@ impl Lists {
     }
 
     /// All lists, in their own order.
-    pub(super) fn ranked(&self, query: &[f32], kernels: &Kernels, dots: &mut Dots) -> Vec<Ranked> {
+    pub(super) fn ranked(&self, query: &LvqQuery, kernels: &Kernels) -> Vec<Ranked> {
         let ids: Vec<u32> = (0..self.len() as u32).collect();
         let mut ranked = Vec::with_capacity(ids.len());
-        let ready = self.centroids.query(query);
         let keep = |list: u32, score: f32| {
             ranked.push(Ranked {
                 list,
@@ -246,7 +245,8 @@ impl Lists {
                 cosine: score * self.inverse_norms[list as usize],
             });
         };
-        self.centroids.scores(&ready, &ids, kernels, dots, keep);
+        let dots = &mut Dots::default();
+        self.centroids.scores(query, &ids, kernels, dots, keep);
         ranked
     }
 }

@@ -150,9 +150,7 @@ impl Pq {
             for ((product, a), b) in products.iter_mut().zip(first).zip(second) {
                 *product = x * a + y * b;
             }
-            let (low, high) = products
-                .iter()
-                .fold((f32::MAX, f32::MIN), |(l, h), &p| (l.min(p), h.max(p)));
+            let (low, high) = extent(products);
             lows[subspace] = low;
             base += low;
             range = range.max(high - low);
@@ -171,6 +169,20 @@ impl Pq {
             base,
         }
     }
+}
+
+/// The least and the most of 16 numbers, halved again and again: several are compared at a time.
+fn extent(numbers: &[f32; CENTRES]) -> (f32, f32) {
+    let (mut low, mut high) = (*numbers, *numbers);
+    for width in [8, 4, 2, 1] {
+        for at in 0..width {
+            let (a, b) = (low[at], low[at + width]);
+            low[at] = if a < b { a } else { b };
+            let (a, b) = (high[at], high[at + width]);
+            high[at] = if a > b { a } else { b };
+        }
+    }
+    (low[0], high[0])
 }
 
 /// The nearest of 16 centres.

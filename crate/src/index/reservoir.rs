@@ -59,11 +59,4 @@ impl Reservoir {
         self.shrink();
         self.hits
     }
-
-    /// The best `k` by their rows: in the order of memory.
-    pub fn into_rows(mut self) -> Vec<Hit> {
-        self.shrink();
-        self.hits.sort_unstable_by_key(|hit| hit.id);
-        self.hits
-    }
 }

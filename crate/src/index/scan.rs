@@ -58,7 +58,7 @@ impl Reach {
 /// What was met on a way.
 #[derive(Debug, Default)]
 pub(super) struct Met {
-    /// The rows that look best, with their coarse scores, ascending.
+    /// The rows that look best, with their coarse scores.
     pub rows: Vec<Hit>,
     /// Lists and rows that were scanned.
     pub lists: usize,
@@ -94,7 +94,7 @@ impl Parts {
         let more = ivf::nearest_above(&mut lists[first..], least, reach.most.saturating_sub(first));
         take(&mut scan, more);
         let lists = first + more.len();
-        let rows = scan.into_best().into_rows();
+        let rows = scan.into_best().into_hits();
         Met {
             compared: rows.len(),
             scanned: met,
@@ -178,16 +178,22 @@ impl<'a> Scan<'a> {
             .fast_scan(&self.codes.codes, &tables.bytes, &self.blocks, sums);
         let waiting = self.blocks.drain(..).zip(self.lists.drain(..));
         for ((block, (rows, base)), sums) in waiting.zip(sums.chunks_exact(FAST_SCAN_ROWS)) {
-            let needed = (self.best.least() - base) / tables.step;
-            if f32::from(sums.iter().copied().max().unwrap_or(0)) < needed {
+            let needed = ((self.best.least() - base) / tables.step).ceil();
+            let most = sums.iter().copied().max().unwrap_or(0);
+            if f32::from(most) < needed {
                 continue;
             }
-            for (at, sum) in sums.iter().map(|sum| f32::from(*sum)).enumerate() {
-                let row = block as usize * FAST_SCAN_ROWS + at;
-                if sum >= needed && rows.contains(&row) && !self.hidden.contains(row) {
+            // What is below is 0 here, and what is above was passed over.
+            let needed = needed as u16;
+            let first = block as usize * FAST_SCAN_ROWS;
+            let from = rows.start.saturating_sub(first);
+            let to = FAST_SCAN_ROWS.min(rows.end - first);
+            for (at, &sum) in sums[from..to].iter().enumerate() {
+                let row = first + from + at;
+                if sum >= needed && !self.hidden.contains(row) {
                     self.best.offer(Hit {
                         id: row as u32,
-                        score: base + sum * tables.step,
+                        score: base + f32::from(sum) * tables.step,
                     });
                 }
             }

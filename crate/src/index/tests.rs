@@ -162,12 +162,8 @@ fn the_graph_leads_to_the_nearest_rows() {
     for query in photos(40, 60, 2).chunks_exact(DIM) {
         let truth = exact::search(&vectors, DIM, query, 10);
         let mut walk = graph::Walk::new(index.parts(), query, 64, Kernels::best());
-        let mut ranked =
-            index
-                .parts()
-                .lists
-                .ranked(query, Kernels::best(), &mut Default::default());
-        compared += walk.start_at(ivf::nearest(&mut ranked, 2));
+        let mut ready = index.parts().prepared(query, Kernels::best());
+        compared += walk.start_at(ivf::nearest(&mut ready.ranked, 2));
         let near: Vec<u32> = walk
             .into_hits()
             .iter()

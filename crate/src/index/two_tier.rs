@@ -12,6 +12,7 @@
 
 use half::f16;
 
+use super::lvq::rounded;
 use super::top::Top;
 use super::{Bitset, Hit};
 use crate::kernels::Kernels;
@@ -95,11 +96,7 @@ impl TwoTier {
         let offset = (low + high) / 2.0;
         let scale = (high - low) / 254.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let code = |x: &f32| {
-            ((x - offset) * inverse)
-                .round_ties_even()
-                .clamp(-127.0, 127.0) as i8
-        };
+        let code = |x: &f32| rounded((x - offset) * inverse).clamp(-127.0, 127.0) as i8;
         self.rows.codes.extend(vector.iter().map(code));
         self.rows.scales.push(scale);
         self.rows.offsets.push(offset);
@@ -171,10 +168,7 @@ impl TwoTier {
     ) -> Vec<Hit> {
         let most = query.iter().fold(0f32, |most, x| most.max(x.abs()));
         let step = if most > 0.0 { most / 127.0 } else { 1.0 };
-        let codes: Vec<i8> = query
-            .iter()
-            .map(|x| (x / step).round_ties_even() as i8)
-            .collect();
+        let codes: Vec<i8> = query.iter().map(|x| rounded(x / step) as i8).collect();
         let total: i32 = codes.iter().map(|&p| i32::from(p)).sum();
         let mut top = Top::new(candidates);
         for (id, row) in self.rows.codes.chunks_exact(self.dim).enumerate() {

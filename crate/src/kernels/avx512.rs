@@ -48,7 +48,7 @@ pub(super) static VNNI: Kernels = Kernels {
     dot_f32,
     l2_squared_f32,
     dot_i8,
-    dot_i8_rows,
+    dot_i8_rows: dot_i8_rows_vnni,
     fast_scan,
     hamming_u64,
     quantise: quantise_quads,
@@ -147,36 +147,119 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    let halves = _mm512_set1_epi8(15);
-    for (block, sums, next) in portable::blocks_of(codes, tables.len(), blocks, sums) {
-        // Even rows' sums with the odd ones' above them, and the odd ones' alone; the lower half of a
-        // register sums up one pair of subspaces, the upper half the next.
-        let mut both = _mm512_setzero_si512();
-        let mut odd = _mm512_setzero_si512();
-        let steps = block.chunks_exact(64).zip(tables.chunks_exact(64));
-        for ((codes, tables), next) in steps.zip(next.chunks_exact(64)) {
-            portable::fetch_line(next);
-            // SAFETY: 64 bytes of codes and four tables of 16.
-            let (codes, tables) = unsafe {
+/// p = 64·h + l, so that bytes are multiplied: Σqp = 64·Σqh + Σql. The codes are raised by 128 to be
+/// unsigned, which Σp takes off again. What does not fit 32 bits on the way wraps around and back.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn dot_i8_rows_vnni(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
+    let dim = query.len();
+    let (parts, rest) = query.split_at(dim / 64 * 64);
+    let high: Vec<i8> = parts.iter().map(|p| (p >> 6) as i8).collect();
+    let low: Vec<i8> = parts.iter().map(|p| (p & 63) as i8).collect();
+    let raised = 128 * parts.iter().map(|p| i32::from(*p)).sum::<i32>();
+    let raise = _mm512_set1_epi8(-128);
+    for (at, out) in out.iter_mut().enumerate() {
+        if let Some(id) = ids.get(at + AHEAD) {
+            portable::fetch(portable::row(codes, *id, dim));
+        }
+        let row = portable::row(codes, ids[at], dim);
+        let (mut highs, mut lows) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+        let queries = high.chunks_exact(64).zip(low.chunks_exact(64));
+        for (x, (high, low)) in row.chunks_exact(64).zip(queries) {
+            // SAFETY: each part is 64 bytes, as much as is read.
+            let (x, high, low) = unsafe {
                 (
-                    _mm512_loadu_si512(codes.as_ptr().cast()),
-                    _mm512_loadu_si512(tables.as_ptr().cast()),
+                    _mm512_loadu_si512(x.as_ptr().cast()),
+                    _mm512_loadu_si512(high.as_ptr().cast()),
+                    _mm512_loadu_si512(low.as_ptr().cast()),
                 )
             };
-            let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), halves);
-            let low = _mm512_shuffle_epi8(
-                _mm512_shuffle_i64x2::<0b10_10_00_00>(tables, tables),
-                _mm512_and_si512(codes, halves),
-            );
-            let high =
-                _mm512_shuffle_epi8(_mm512_shuffle_i64x2::<0b11_11_01_01>(tables, tables), upper);
-            both = _mm512_add_epi16(both, _mm512_add_epi16(low, high));
-            odd = _mm512_add_epi16(odd, _mm512_srli_epi16::<8>(low));
-            odd = _mm512_add_epi16(odd, _mm512_srli_epi16::<8>(high));
+            let x = _mm512_xor_si512(x, raise);
+            highs = _mm512_dpbusd_epi32(highs, x, high);
+            lows = _mm512_dpbusd_epi32(lows, x, low);
         }
-        store_sums(fold(both), fold(odd), sums);
+        let sum = _mm512_add_epi32(_mm512_slli_epi32::<6>(highs), lows);
+        *out = _mm512_reduce_add_epi32(sum)
+            .wrapping_sub(raised)
+            .wrapping_add(portable::dot_rest(&row[parts.len()..], rest));
+    }
+}
+
+/// Sums of a block: of even rows, with the odd ones' above them, and of the odd ones alone. The lower
+/// half of a register sums up one pair of subspaces, the upper half the next.
+#[derive(Clone, Copy)]
+struct Sums {
+    both: __m512i,
+    odd: __m512i,
+}
+
+impl Sums {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn zero() -> Self {
+        Self {
+            both: _mm512_setzero_si512(),
+            odd: _mm512_setzero_si512(),
+        }
+    }
+
+    /// Adds 64 bytes of codes, looked up in the tables of the lower and of the upper halves.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn add(&mut self, codes: &[u8], [low, high]: [__m512i; 2]) {
+        let halves = _mm512_set1_epi8(15);
+        assert!(codes.len() >= 64);
+        // SAFETY: 64 bytes of codes.
+        let codes = unsafe { _mm512_loadu_si512(codes.as_ptr().cast()) };
+        let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), halves);
+        let low = _mm512_shuffle_epi8(low, _mm512_and_si512(codes, halves));
+        let high = _mm512_shuffle_epi8(high, upper);
+        self.both = _mm512_add_epi16(self.both, _mm512_add_epi16(low, high));
+        self.odd = _mm512_add_epi16(self.odd, _mm512_srli_epi16::<8>(low));
+        self.odd = _mm512_add_epi16(self.odd, _mm512_srli_epi16::<8>(high));
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn store(self, sums: &mut [u16]) {
+        store_sums(fold(self.both), fold(self.odd), sums);
+    }
+}
+
+/// Four tables of 16, each for the half of a register.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn tables_of(tables: &[u8]) -> [__m512i; 2] {
+    assert!(tables.len() >= 64);
+    // SAFETY: 64 bytes, as much as is read.
+    let tables = unsafe { _mm512_loadu_si512(tables.as_ptr().cast()) };
+    [
+        _mm512_shuffle_i64x2::<0b10_10_00_00>(tables, tables),
+        _mm512_shuffle_i64x2::<0b11_11_01_01>(tables, tables),
+    ]
+}
+
+/// Two blocks at a time share the tables, while the two after them are fetched.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    let len = tables.len();
+    let block = |at: usize| &codes[blocks[at.min(blocks.len() - 1)] as usize * len..][..len];
+    for (pair, sums) in sums.chunks_mut(64).enumerate() {
+        let at = 2 * pair;
+        let ahead = block(at + 2)
+            .chunks_exact(64)
+            .zip(block(at + 3).chunks_exact(64));
+        let steps = block(at)
+            .chunks_exact(64)
+            .zip(block(at + 1).chunks_exact(64));
+        let (mut first, mut second) = (Sums::zero(), Sums::zero());
+        for ((steps, tables), ahead) in steps.zip(tables.chunks_exact(64)).zip(ahead) {
+            portable::fetch_line(ahead.0);
+            portable::fetch_line(ahead.1);
+            let tables = tables_of(tables);
+            first.add(steps.0, tables);
+            second.add(steps.1, tables);
+        }
+        let (mine, others) = sums.split_at_mut(32);
+        first.store(mine);
+        if !others.is_empty() {
+            second.store(others);
+        }
     }
 }
 
