@@ -198,11 +198,19 @@ export async function tryVectors(options) {
     itself: [nearest(3), nearest(2499), nearest(7) === 7],
     only: [...index.search(of(3), { only: [1, 3, 5] }).ids].sort(),
     found: [...index.search(of(100)).ids],
+    range: [
+      index.range(of(3), 0.99).ids[0],
+      index.range(of(3), -1).ids.length,
+      [...index.range(of(3), -1, { only: [1, 3, 5] }).ids].sort(),
+    ],
+    batch: index.searchBatch(vectors.subarray(0, 3 * dim), { k: 1, recall: 'exact' }).map((one) => one.ids[0]),
     codes: [
       code(() => index.add(new Float32Array(3))),
       code(() => index.search(new Float32Array(dim))),
       code(() => index.search(of(0), { only: [9999] })),
       code(() => index.search(of(0), { recall: 'best' })),
+      code(() => index.range(of(0))),
+      code(() => index.searchBatch(new Float32Array(dim + 1))),
       code(() => VectorIndex.load(new Uint8Array(100))),
     ],
   };
@@ -233,7 +241,9 @@ window.result = { ...(await tryVectors()), wrong };`,
     size: 2499,
     itself: [3, 2499, false],
     only: [1, 3, 5],
-    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'damaged'],
+    range: [3, 2499, [1, 3, 5]],
+    batch: [0, 1, 2],
+    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'bad_argument', 'dimension', 'damaged'],
   });
   assert.equal(found[0], 100);
   assert.equal(found.length, 10);

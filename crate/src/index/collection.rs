@@ -5,6 +5,7 @@
 //! growing  flat, what was added since                        ┴▶ best of both, by score
 //! ```
 
+use super::parallel::each;
 use super::{Bitset, Hit, Recall, Search, Vectors, normalise};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
@@ -39,6 +40,14 @@ impl Part {
 
     fn len(&self) -> usize {
         self.ids.len() - self.removed.count()
+    }
+
+    /// Hits on rows, as hits on their ids.
+    fn by_id(&self, hits: Vec<Hit>) -> impl Iterator<Item = Hit> {
+        hits.into_iter().map(|hit| Hit {
+            id: self.ids[hit.id as usize],
+            ..hit
+        })
     }
 
     /// Rows that take no part when only the ids in `allowed` do.
@@ -113,16 +122,7 @@ impl Collection {
     /// [`Error::Dimension`] when there is no whole number of them; [`Error::NoDirection`] for one that is
     /// zero or not finite.
     pub fn add(&mut self, vectors: &[f32]) -> Result<()> {
-        if !vectors.len().is_multiple_of(self.dim) {
-            return Err(Error::Dimension {
-                expected: self.dim,
-                found: vectors.len() % self.dim,
-            });
-        }
-        let rows = vectors.chunks_exact(self.dim);
-        let units: Vec<_> = rows
-            .map(|row| normalise(row.to_vec()))
-            .collect::<Result<_>>()?;
+        let units = self.units(vectors)?;
         if !matches!(self.parts.last(), Some(part) if matches!(part.vectors, Vectors::Flat(_))) {
             self.parts.push(Part::growing(self.dim));
         }
@@ -168,31 +168,102 @@ impl Collection {
         recall: Recall,
         kernels: &Kernels,
     ) -> Result<Vec<Hit>> {
+        let query = self.unit(query)?;
+        Ok(self.nearest(&query, k, &self.shown(allowed), (recall, kernels)))
+    }
+
+    /// [`Collection::search`] for each of `queries` `[n, dim]`, in their order, to the bit; natively on
+    /// every core.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] when there is no whole number of them; [`Error::NoDirection`] for one that
+    /// cannot be compared: then none is answered.
+    pub fn search_batch(
+        &self,
+        queries: &[f32],
+        k: usize,
+        allowed: Option<&Bitset>,
+        recall: Recall,
+        kernels: &Kernels,
+    ) -> Result<Vec<Vec<Hit>>> {
+        let queries = self.units(queries)?;
+        let shown = self.shown(allowed);
+        let answer = |at: usize| self.nearest(&queries[at], k, &shown, (recall, kernels));
+        Ok(each(queries.len(), answer))
+    }
+
+    /// All vectors whose cosine to `query` `[dim]` is `least` or more and whose ids are in `allowed`, best
+    /// first; none when `least` is not a number. Exact by the codes: each has the score that
+    /// [`Collection::search`] gives it, and none is left out.
+    ///
+    /// # Errors
+    /// As [`Collection::search`].
+    pub fn range(
+        &self,
+        query: &[f32],
+        least: f32,
+        allowed: Option<&Bitset>,
+        kernels: &Kernels,
+    ) -> Result<Vec<Hit>> {
+        let query = self.unit(query)?;
+        let mut hits = Vec::new();
+        for (part, hidden) in self.shown(allowed) {
+            let found = part.vectors.range(&query, least, &hidden, kernels);
+            hits.extend(part.by_id(found));
+        }
+        hits.sort_by(Hit::order);
+        Ok(hits)
+    }
+
+    fn unit(&self, query: &[f32]) -> Result<Vec<f32>> {
         if query.len() != self.dim {
             return Err(Error::Dimension {
                 expected: self.dim,
                 found: query.len(),
             });
         }
-        let query = normalise(query.to_vec())?;
+        normalise(query.to_vec())
+    }
+
+    /// Vectors `[n, dim]` at length one.
+    fn units(&self, vectors: &[f32]) -> Result<Vec<Vec<f32>>> {
+        if !vectors.len().is_multiple_of(self.dim) {
+            return Err(Error::Dimension {
+                expected: self.dim,
+                found: vectors.len() % self.dim,
+            });
+        }
+        let rows = vectors.chunks_exact(self.dim);
+        rows.map(|row| normalise(row.to_vec())).collect()
+    }
+
+    /// The parts that have vectors, and the rows of each that take no part.
+    fn shown(&self, allowed: Option<&Bitset>) -> Vec<(&Part, Bitset)> {
+        let parts = self.parts.iter().filter(|part| part.len() > 0);
+        parts.map(|part| (part, part.hidden(allowed))).collect()
+    }
+
+    fn nearest(
+        &self,
+        query: &[f32],
+        k: usize,
+        shown: &[(&Part, Bitset)],
+        (recall, kernels): (Recall, &Kernels),
+    ) -> Vec<Hit> {
         let mut hits = Vec::new();
-        for part in self.parts.iter().filter(|part| part.len() > 0) {
-            let hidden = &part.hidden(allowed);
+        for (part, hidden) in shown {
             let search = Search {
-                query: &query,
+                query,
                 k: k.min(part.len()),
                 hidden,
                 recall,
             };
             let (found, _) = part.vectors.search(&search, kernels);
-            hits.extend(found.into_iter().map(|hit| Hit {
-                id: part.ids[hit.id as usize],
-                ..hit
-            }));
+            hits.extend(part.by_id(found));
         }
         hits.sort_by(Hit::order);
         hits.truncate(k);
-        Ok(hits)
+        hits
     }
 
     /// Puts all together in the form that is best for so many, and lets go of what was removed. Ids stay.
@@ -283,6 +354,61 @@ mod tests {
         assert_eq!(ids, [3, 30, 300]);
     }
 
+    /// Compact rows, rows beside them, and some of either removed.
+    fn mixed() -> (Collection, Vec<f32>) {
+        let (mut collection, vectors) = filled(2600);
+        collection.compact();
+        collection.add(&vectors[..40 * DIM]).expect("vectors");
+        for id in [3, 900, 2610] {
+            assert!(collection.remove(id));
+        }
+        (collection, vectors)
+    }
+
+    #[test]
+    fn a_range_is_all_that_an_exhaustive_search_finds_down_to_its_score() {
+        let (collection, vectors) = mixed();
+        let mut allowed = Bitset::new(collection.next() as usize);
+        (0..2640).filter(|id| id % 3 != 0).for_each(|id| {
+            allowed.insert(id);
+        });
+        for (at, query) in vectors.chunks_exact(DIM).take(5).enumerate() {
+            for allowed in [None, Some(&allowed)] {
+                let all = collection.len();
+                let all = collection.search(query, all, allowed, Recall::Exact, Kernels::best());
+                let all = all.expect("a query");
+                for least in [all[0].score, all[20].score, 0.3, -2.0, 2.0, f32::NAN] {
+                    let found = collection.range(query, least, allowed, Kernels::best());
+                    let enough = all.iter().take_while(|hit| hit.score >= least);
+                    let enough: Vec<Hit> = enough.copied().collect();
+                    assert_eq!(found.expect("a query"), enough, "query {at} from {least}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_answers_as_single_searches_do() {
+        let (collection, vectors) = mixed();
+        let queries = &vectors[..50 * DIM];
+        for (k, recall) in [(7, Recall::Fast), (30, Recall::High), (0, Recall::Exact)] {
+            let together = collection.search_batch(queries, k, None, recall, Kernels::best());
+            let single = |query| collection.search(query, k, None, recall, Kernels::best());
+            let singly: Result<Vec<_>> = queries.chunks_exact(DIM).map(single).collect();
+            assert_eq!(together.expect("queries"), singly.expect("queries"));
+        }
+        let none = collection.search_batch(&[], 5, None, Recall::Fast, Kernels::best());
+        assert_eq!(none.expect("no queries"), Vec::<Vec<Hit>>::new());
+    }
+
+    #[test]
+    fn an_empty_collection_has_nothing_in_range() {
+        let (mut collection, vectors) = filled(3);
+        (0..3).for_each(|id| assert!(collection.remove(id)));
+        let found = collection.range(&vectors[..DIM], -2.0, None, Kernels::best());
+        assert_eq!(found.expect("a query"), []);
+    }
+
     #[test]
     fn what_cannot_be_compared_is_refused_and_nothing_is_added() {
         let (mut collection, _) = filled(3);
@@ -300,6 +426,12 @@ mod tests {
         let query = [f32::NAN; DIM];
         let nothing = collection.search(&query, 1, None, Recall::Fast, Kernels::best());
         assert!(matches!(nothing, Err(Error::NoDirection)));
+        let nothing = collection.range(&query, 0.0, None, Kernels::best());
+        assert!(matches!(nothing, Err(Error::NoDirection)));
+        let short = collection.range(&[1.0; 5], 0.0, None, Kernels::best());
+        assert!(matches!(short, Err(Error::Dimension { found: 5, .. })));
+        let batch = collection.search_batch(&[1.0; 40], 1, None, Recall::Fast, Kernels::best());
+        assert!(matches!(batch, Err(Error::Dimension { found: 8, .. })));
         assert!(Collection::new(0).is_err());
     }
 }

@@ -7,6 +7,7 @@
 //!   compact   fixed: ivf (lists) over pq (4 bits) or a graph, then lvq (8 bits, decide), as the planner says
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
+//! range     all rows that score enough
 //! bitset    which rows take part
 //! collection  vectors under ids: what is used without photos
 //! ```
@@ -30,6 +31,7 @@ mod parallel;
 mod planner;
 mod pq;
 mod random;
+mod range;
 mod reservoir;
 mod scan;
 mod top;

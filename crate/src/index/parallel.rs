@@ -1,4 +1,4 @@
-//! Rows filled one by one, on every core where there are threads.
+//! Rows filled, or answers found, one by one, on every core where there are threads.
 
 /// Calls `fill(row, out[row])` for each row of `out` `[rows, width]`; rows do not depend on each other,
 /// so that the result is the same on any number of threads.
@@ -18,4 +18,15 @@ pub(super) fn fill_rows<T: Send>(
     out.chunks_mut(width)
         .enumerate()
         .for_each(|(row, out)| fill(row, out));
+}
+
+/// `answer(at)` for each `at` below `count`, in order.
+pub(super) fn each<T: Send>(count: usize, answer: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        use rayon::prelude::*;
+        (0..count).into_par_iter().map(&answer).collect()
+    }
+    #[cfg(target_arch = "wasm32")]
+    (0..count).map(answer).collect()
 }

@@ -41,6 +41,13 @@ pub(super) struct Tables {
     pub base: f32,
 }
 
+impl Tables {
+    /// How far step·sum + base may be from the sum of products: each number is rounded to half a step.
+    pub fn slack(&self) -> f32 {
+        self.step / 2.0 * self.products.len() as f32
+    }
+}
+
 /// Subspaces for `dim` axes: a multiple of four, the axes past the end being zero.
 fn subspaces(dim: usize) -> usize {
     dim.div_ceil(4 * AXES) * 4

@@ -150,7 +150,7 @@ impl TwoTier {
         hits
     }
 
-    fn fine_score(&self, id: usize, query: &[f32]) -> f32 {
+    pub(super) fn fine_score(&self, id: usize, query: &[f32]) -> f32 {
         let products = self
             .halves(id)
             .iter()

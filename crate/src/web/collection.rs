@@ -1,11 +1,11 @@
 //! Vectors under ids, as one JavaScript class: the index alone, without photos.
 
-use js_sys::{Float32Array, Object, Reflect, Uint32Array};
+use js_sys::{Array, Float32Array, Object, Reflect, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, thrown, thrown_with};
 use crate::format::{read_collection, write_collection};
-use crate::index::{Bitset, Collection, Recall};
+use crate::index::{Bitset, Collection, Hit, Recall};
 use crate::kernels::Kernels;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -16,6 +16,11 @@ export interface VectorSearch {
   k?: number;
   /** How good the answer should be, against how fast: `high` if left out. */
   recall?: 'fast' | 'high' | 'exact';
+  /** Find these ids only. */
+  only?: Uint32Array | number[];
+}
+/** What `VectorIndex.range` looks for. */
+export interface VectorRange {
   /** Find these ids only. */
   only?: Uint32Array | number[];
 }
@@ -70,6 +75,16 @@ impl Options {
             },
         })
     }
+}
+
+fn to_js(hits: &[Hit]) -> JsValue {
+    let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
+    let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
+    let found = Object::new();
+    // A plain object takes any property.
+    let _ = Reflect::set(&found, &"ids".into(), &Uint32Array::from(&ids[..]));
+    let _ = Reflect::set(&found, &"scores".into(), &Float32Array::from(&scores[..]));
+    found.into()
 }
 
 #[wasm_bindgen]
@@ -142,13 +157,46 @@ impl VectorIndex {
                 Kernels::best(),
             )
             .map_err(thrown)?;
-        let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
-        let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
-        let found = Object::new();
-        // A plain object takes any property.
-        let _ = Reflect::set(&found, &"ids".into(), &Uint32Array::from(&ids[..]));
-        let _ = Reflect::set(&found, &"scores".into(), &Float32Array::from(&scores[..]));
-        Ok(found.into())
+        Ok(to_js(&hits))
+    }
+
+    /// The nearest vectors to each of some queries that lie one after the other, in their order, as
+    /// `search` finds them. Throws as it does; then none is answered.
+    #[wasm_bindgen(js_name = searchBatch, unchecked_return_type = "Neighbours[]")]
+    pub fn search_batch(
+        &self,
+        queries: &[f32],
+        #[wasm_bindgen(unchecked_optional_param_type = "VectorSearch")] options: JsValue,
+    ) -> Answer<Array> {
+        let options = Options::read(&options)?;
+        let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
+        let (k, recall) = (options.k, options.recall);
+        let answers = self
+            .collection
+            .search_batch(queries, k, only.as_ref(), recall, Kernels::best())
+            .map_err(thrown)?;
+        Ok(answers.iter().map(|hits| to_js(hits)).collect())
+    }
+
+    /// All vectors whose cosine to `query` is `least` or more, best first, each with the score that `search`
+    /// gives it; none is left out. Throws `dimension` or `no_direction` for a query that cannot be compared,
+    /// `bad_argument` when `least` is not a number.
+    #[wasm_bindgen(unchecked_return_type = "Neighbours")]
+    pub fn range(
+        &self,
+        query: &[f32],
+        least: f32,
+        #[wasm_bindgen(unchecked_optional_param_type = "VectorRange")] options: JsValue,
+    ) -> Answer<JsValue> {
+        if least.is_nan() {
+            return Err(thrown_with("bad_argument", "least is not a number"));
+        }
+        let options = Options::read(&options)?;
+        let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
+        let hits = self
+            .collection
+            .range(query, least, only.as_ref(), Kernels::best());
+        Ok(to_js(&hits.map_err(thrown)?))
     }
 
     fn set_of(&self, ids: &[u32]) -> Answer<Bitset> {
