@@ -18,6 +18,8 @@ const CENTRES: usize = 16;
 const AXES: usize = 2;
 /// Numbers of a subspace in the codebook.
 const PART: usize = AXES * CENTRES;
+/// From here on f32 are whole numbers, so that the sum with a small one has it, rounded, in its lowest bits.
+const WHOLES: f32 = 8_388_608.0;
 /// Rounds of k-means in a subspace.
 const ROUNDS: usize = 8;
 
@@ -148,26 +150,28 @@ impl Pq {
     pub(super) fn tables(&self, query: &[f32]) -> Tables {
         let subspaces = self.codebook.len() / PART;
         let mut products = vec![[0f32; CENTRES]; subspaces];
-        let mut lows = vec![0f32; subspaces];
-        let (mut base, mut range) = (0f32, 0f32);
-        for (subspace, centres) in self.codebook.chunks_exact(PART).enumerate() {
-            let products = &mut products[subspace];
+        let parts = self.codebook.chunks_exact(PART).enumerate();
+        for ((subspace, centres), products) in parts.zip(&mut products) {
             let [x, y] = axes(query, subspace);
             let (first, second) = centres.split_at(CENTRES);
             for ((product, a), b) in products.iter_mut().zip(first).zip(second) {
                 *product = x * a + y * b;
             }
-            let (low, high) = extent(products);
-            lows[subspace] = low;
-            base += low;
-            range = range.max(high - low);
         }
+        // In a loop of its own: mixed with the one above, neither becomes SIMD.
+        let extents: Vec<(f32, f32)> = products.iter().map(extent).collect();
+        let base = extents.iter().map(|(low, _)| low).sum::<f32>();
+        let range = extents.iter().map(|(low, high)| high - low);
+        let range = range.fold(0f32, f32::max);
         // Sums of all subspaces must not pass 16 bits.
         let most = (65_535 / subspaces.max(1)).min(255) as f32;
         let inverse = if range > 0.0 { most / range } else { 0.0 };
-        let mut bytes = Vec::with_capacity(subspaces * CENTRES);
-        for (products, low) in products.iter().zip(lows) {
-            bytes.extend(products.map(|p| ((p - low) * inverse + 0.5) as u8));
+        let mut bytes = vec![0; subspaces * CENTRES];
+        let tables = bytes.chunks_exact_mut(CENTRES).zip(&products);
+        for ((bytes, products), (low, _)) in tables.zip(extents) {
+            for (byte, product) in bytes.iter_mut().zip(products) {
+                *byte = ((product - low) * inverse + WHOLES).to_bits() as u8;
+            }
         }
         Tables {
             products,
