@@ -131,7 +131,7 @@ def native():
     rows, exact, asked = [], {}, {}
     for name in MODELS:
         folder = make(name)
-        tables = {"native": Ours(folder), "native-avx2": Ours(folder, "avx2")}
+        tables = {"native": Ours(folder), "native-avx2": Ours(folder, "avx2-7bit")}
         for label, part, what, x in inputs(tables["native"], folder):
             exact[name, label] = Peer(folder / f"{part}.f32.onnx", x).run(what, 1)[1]
             asked[name, label] = x

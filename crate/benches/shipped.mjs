@@ -1,8 +1,13 @@
-// The shipped model in the browser: milliseconds a photo and a query, one thread, without decoding.
-// `node crate/benches/shipped.mjs`, after `cargo xtask build-web`: medians of RUNS after a warm-up, the photo is noise.
+// The shipped model in the browser: milliseconds a photo and a query, one thread, without decoding; and a large JPEG
+// with decoding, by the module and by the engine's own decoder.
+// `node crate/benches/shipped.mjs`, after `cargo xtask build-web`: medians of RUNS after a warm-up, the photo is noise;
+// of LARGE for each size of JPEG, which is drawn.
 import { launch, serveSite, site } from '../../tests/browser/helpers.mjs';
 
 const RUNS = 200;
+const LARGE = 7;
+/** Millions of pixels. */
+const SIZES = [1, 3, 12];
 
 /** In the page: median milliseconds of both towers. */
 async function measure({ folder, runs }) {
@@ -27,6 +32,42 @@ async function measure({ folder, runs }) {
   return { photo_ms: median(() => encoder.embedTensor(pixels)), query_ms: median(() => encoder.embedText('a photo of a dog')) };
 }
 
+/** In the page: median milliseconds of a JPEG's way into its vector, both ways by turns, and the cosine between them. */
+async function measureLarge({ megapixels, runs }) {
+  const bytes = async (name) => new Uint8Array(await (await fetch(`/models/photorecall-s/${name}`)).arrayBuffer());
+  const glue = await import('/photorecall/relaxed/photorecall.js');
+  await glue.default({ module_or_path: fetch('/photorecall/relaxed/photorecall_bg.wasm') });
+  const encoder = new glue.Encoder(await bytes('manifest.json'), new Map([['image.onnx', await bytes('image.onnx')]]), 'image');
+  const { decodeByPlatform } = await import('/photorecall/platform.js');
+  const [width, height] = [4, 3].map((side) => Math.round(side * Math.sqrt((1e6 * megapixels) / 12)));
+  const canvas = new OffscreenCanvas(width, height);
+  const pen = canvas.getContext('2d');
+  for (let i = 0; i < 3000; i++) {
+    pen.fillStyle = `hsl(${(i * 137) % 360} ${20 + (i % 70)}% ${(i * 29) % 100}%)`;
+    pen.fillRect(Math.random() * width, Math.random() * height, Math.random() * 90, Math.random() * 90);
+  }
+  const file = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+  const jpeg = new Uint8Array(await file.arrayBuffer());
+  const ways = {
+    module: async () => encoder.embedImage(jpeg, 2 ** 30, false),
+    engine: async () => {
+      const seen = await decodeByPlatform(file, 4 * encoder.inputSide());
+      return encoder.embedPixels(jpeg, seen.rgba, seen.width, seen.height, seen.fullWidth, seen.fullHeight, false);
+    },
+  };
+  const [times, vectors] = [{ module: [], engine: [] }, {}];
+  for (let i = -1; i < runs; i++) {
+    for (const [name, way] of Object.entries(ways)) {
+      const start = performance.now();
+      vectors[name] = (await way()).embedding;
+      if (i >= 0) times[name].push(performance.now() - start);
+    }
+  }
+  const median = (of) => of.sort((a, b) => a - b)[of.length >> 1];
+  const cosine = vectors.module.reduce((sum, x, i) => sum + x * vectors.engine[i], 0);
+  return { megapixels, jpeg_mb: jpeg.length / 1e6, module_ms: median(times.module), engine_ms: median(times.engine), cosine };
+}
+
 const server = await serveSite(site);
 const browser = await launch();
 try {
@@ -34,6 +75,12 @@ try {
     const page = await browser.newPage();
     await page.goto(`${server.url}models/photorecall-s/manifest.json`);
     console.log(JSON.stringify({ chromium: browser.version(), kernels, ...(await page.evaluate(measure, { folder, runs: RUNS })) }));
+    await page.close();
+  }
+  for (const megapixels of SIZES) {
+    const page = await browser.newPage();
+    await page.goto(`${server.url}models/photorecall-s/manifest.json`);
+    console.log(JSON.stringify(await page.evaluate(measureLarge, { megapixels, runs: LARGE })));
     await page.close();
   }
 } finally {

@@ -28,6 +28,16 @@ pub enum Error {
         /// How many bytes there were.
         len_bytes: usize,
     },
+    /// Decoded pixels that are not as many as their sides say.
+    #[error("{width} x {height} pixels of four bytes are not {found} bytes")]
+    Pixels {
+        /// Pixels from left to right.
+        width: u32,
+        /// Pixels from top to bottom.
+        height: u32,
+        /// Bytes.
+        found: usize,
+    },
     /// The image is larger than the limits allow.
     #[error("the image's {what} of {found} are more than the limit of {limit}")]
     ImageTooLarge {
@@ -264,6 +274,7 @@ impl Error {
             Error::Io { .. } => "io",
             Error::UnsupportedFormat { .. } => "unsupported_format",
             Error::NotAnImage { .. } => "not_an_image",
+            Error::Pixels { .. } => "bad_argument",
             Error::ImageTooLarge { .. } => "image_too_large",
             #[cfg(feature = "photos")]
             Error::BrokenImage { .. } => "broken_image",

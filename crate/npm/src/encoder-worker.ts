@@ -3,13 +3,16 @@ import { PhotorecallError } from './errors.js';
 import { type Wasm, compileAt, instantiate, wasm } from './glue.js';
 import type { ModelFiles } from './model.js';
 import type { Encoder, EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
+import { decodeByPlatform, platformFirst } from './platform.js';
 import { Moved } from './rpc.js';
 
 let memory: WebAssembly.Memory | undefined;
 let encoder: Encoder | undefined;
 
 /** Photos that were read and wait to be encoded or forgotten. */
-const held = new Map<number, Uint8Array>();
+const held = new Map<number, { file: Blob; bytes: Uint8Array }>();
+/** The engine makes a large photo smaller only so far: the rest is the module's, as the model wants it. */
+const SPARE = 4;
 let nextHeld = 0;
 
 /** A photo that was read: its bytes stay in the worker. */
@@ -29,6 +32,18 @@ export interface Encoded {
 function loaded(): Encoder {
   if (!encoder) throw new PhotorecallError('not_loaded', 'the model is not loaded');
   return encoder;
+}
+
+async function embed(file: Blob, bytes: Uint8Array, maxMemoryBytes: number, trimBorders: boolean): Promise<ImageEmbedding> {
+  const encoder = loaded();
+  if (platformFirst(wasm().glance(bytes), maxMemoryBytes)) {
+    const seen = await decodeByPlatform(file, SPARE * encoder.inputSide());
+    if (seen) {
+      const { rgba, width, height, fullWidth, fullHeight } = seen;
+      return encoder.embedPixels(bytes, rgba, width, height, fullWidth, fullHeight, trimBorders);
+    }
+  }
+  return encoder.embedImage(bytes, maxMemoryBytes, trimBorders);
 }
 
 export const encoderHandlers = {
@@ -52,7 +67,7 @@ export const encoderHandlers = {
   async hold(file: Blob): Promise<Held> {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const id = nextHeld++;
-    held.set(id, bytes);
+    held.set(id, { file, bytes });
     const modifiedMs = file instanceof File ? file.lastModified : 0;
     return { id, digest: wasm().digest(bytes), bytes: bytes.byteLength, modifiedMs };
   },
@@ -61,10 +76,10 @@ export const encoderHandlers = {
     held.delete(id);
   },
 
-  encodeHeld(id: number, maxMemoryBytes: number, trimBorders: boolean): Moved<Encoded> {
-    const bytes = held.get(id);
-    if (!bytes) throw new PhotorecallError('bad_argument', `no photo ${id} is held`);
-    const photo = loaded().embedImage(bytes, maxMemoryBytes, trimBorders);
+  async encodeHeld(id: number, maxMemoryBytes: number, trimBorders: boolean): Promise<Moved<Encoded>> {
+    const waiting = held.get(id);
+    if (!waiting) throw new PhotorecallError('bad_argument', `no photo ${id} is held`);
+    const photo = await embed(waiting.file, waiting.bytes, maxMemoryBytes, trimBorders);
     held.delete(id);
     const memoryBytes = memory?.buffer.byteLength ?? 0;
     return new Moved({ photo, memoryBytes }, [photo.embedding.buffer, photo.thumbnail.buffer]);

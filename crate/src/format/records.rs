@@ -93,13 +93,15 @@ impl<'a> Digest<'a> {
 }
 
 /// By their numbers, from 1.
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 8] = [
     Format::Jpeg,
     Format::Png,
     Format::WebP,
     Format::Gif,
     Format::Bmp,
     Format::Tiff,
+    Format::Avif,
+    Format::Heic,
 ];
 /// The number of a format that has none.
 const OTHER: u8 = 255;

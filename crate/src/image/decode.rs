@@ -76,6 +76,28 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     })
 }
 
+impl Decoded {
+    /// Pixels that were decoded elsewhere: `[height, width, 4]`, sRGB; the fourth of each is dropped.
+    ///
+    /// # Errors
+    /// [`Error::ImageTooLarge`] by the limits, [`Error::Pixels`] where sides and bytes do not agree.
+    pub fn from_rgba(rgba: &[u8], width: u32, height: u32, limits: &Limits) -> Result<Self> {
+        let pixels = u64::from(width) * u64::from(height);
+        check("pixels", pixels, limits.max_pixels)?;
+        if pixels == 0 || pixels * 4 != rgba.len() as u64 {
+            let found = rgba.len();
+            return Err(Error::Pixels {
+                width,
+                height,
+                found,
+            });
+        }
+        let (pixels, _) = rgba.as_chunks::<4>();
+        let rgb = pixels.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
+        Ok(Self { width, height, rgb })
+    }
+}
+
 /// Bytes of memory that [`decode`] takes at its peak, by the header.
 ///
 /// # Errors
@@ -104,22 +126,80 @@ pub enum Format {
     Bmp,
     /// TIFF
     Tiff,
+    /// AVIF, which only a browser decodes.
+    Avif,
+    /// HEIC and HEIF, which only some browsers decode.
+    Heic,
     /// One that a newer version knows.
     #[serde(other)]
     Other,
 }
 
-/// The format of a file by its first bytes; `None` for what is not decoded.
+/// The format of a file by its first bytes, whether or not it is decoded here; `None` for what is none of them.
 pub fn format(bytes: &[u8]) -> Option<Format> {
-    Some(match format_of(bytes).ok()? {
-        ImageFormat::Jpeg => Format::Jpeg,
-        ImageFormat::Png => Format::Png,
-        ImageFormat::WebP => Format::WebP,
-        ImageFormat::Gif => Format::Gif,
-        ImageFormat::Bmp => Format::Bmp,
-        ImageFormat::Tiff => Format::Tiff,
-        _ => Format::Other,
+    match format_of(bytes) {
+        Ok(ImageFormat::Jpeg) => Some(Format::Jpeg),
+        Ok(ImageFormat::Png) => Some(Format::Png),
+        Ok(ImageFormat::WebP) => Some(Format::WebP),
+        Ok(ImageFormat::Gif) => Some(Format::Gif),
+        Ok(ImageFormat::Bmp) => Some(Format::Bmp),
+        Ok(ImageFormat::Tiff) => Some(Format::Tiff),
+        Ok(_) => Some(Format::Other),
+        Err(Error::UnsupportedFormat { format: "AVIF" }) => Some(Format::Avif),
+        Err(Error::UnsupportedFormat {
+            format: "HEIC" | "HEIF",
+        }) => Some(Format::Heic),
+        Err(_) => None,
+    }
+}
+
+/// What a file's header says, before anything is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// Whether [`decode`] knows the format.
+    pub decodes: bool,
+    /// The format.
+    pub format: Option<Format>,
+    /// Width × height; 0 where the header does not tell.
+    pub pixels: u64,
+}
+
+/// Looks at a file's header.
+///
+/// # Errors
+/// [`Error::ImageTooLarge`] for more bytes or pixels than the limits allow.
+pub fn glance(bytes: &[u8], limits: &Limits) -> Result<Glance> {
+    check("bytes", bytes.len() as u64, limits.max_bytes)?;
+    let pixels = match format_of(bytes) {
+        Ok(known) => decoder(bytes, known, limits).map_or(0, |decoder| {
+            let (width, height) = decoder.dimensions();
+            u64::from(width) * u64::from(height)
+        }),
+        Err(_) => media_pixels(bytes),
+    };
+    check("pixels", pixels, limits.max_pixels)?;
+    Ok(Glance {
+        decodes: format_of(bytes).is_ok(),
+        format: format(bytes),
+        pixels,
     })
+}
+
+/// The most pixels that any picture of an ISO media file has (ISO/IEC 23008-12, `ispe`: version, flags, width and
+/// height in 32 bits each); 0 without one. Boxes are not followed: what is found too often only makes the file larger.
+fn media_pixels(bytes: &[u8]) -> u64 {
+    const HEADER: usize = 64 << 10;
+    if bytes.get(4..8) != Some(b"ftyp") {
+        return 0;
+    }
+    let header = &bytes[..bytes.len().min(HEADER)];
+    let number = |at: &[u8]| u32::from_be_bytes([at[0], at[1], at[2], at[3]]);
+    header
+        .windows(16)
+        .filter(|window| window.starts_with(b"ispe"))
+        .map(|window| u64::from(number(&window[8..])) * u64::from(number(&window[12..])))
+        .max()
+        .unwrap_or(0)
 }
 
 fn check(what: &'static str, found: u64, limit: u64) -> Result<()> {
@@ -284,6 +364,31 @@ mod tests {
                 .code(),
             "not_an_image"
         );
+    }
+
+    /// The start of an AVIF file whose header claims a size.
+    fn avif_header(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = b"\0\0\0\x18ftypavif\0\0\0\0\0\0\0\x14ispe\0\0\0\0".to_vec();
+        bytes.extend(width.to_be_bytes());
+        bytes.extend(height.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_glance_tells_format_and_size_of_what_others_decode() {
+        let seen = glance(&avif_header(640, 480), &Limits::default()).expect("small");
+        let want = Glance {
+            decodes: false,
+            format: Some(Format::Avif),
+            pixels: 640 * 480,
+        };
+        assert_eq!(seen, want);
+        let error = glance(&avif_header(60_000, 60_000), &Limits::default()).expect_err("a bomb");
+        assert_eq!(error.code(), "image_too_large");
+        let bmp = glance(&bmp_header(4, 5), &Limits::default()).expect("a header is enough");
+        assert_eq!((bmp.decodes, bmp.pixels), (true, 20));
+        let text = glance(b"hello", &Limits::default()).expect("nothing to refuse");
+        assert_eq!((text.decodes, text.format, text.pixels), (false, None, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod preprocess;
 mod thumbnail;
 
 pub use borders::trim_black_borders;
-pub use decode::{Decoded, Format, Limits, decode, format, memory_needed};
+pub use decode::{Decoded, Format, Glance, Limits, decode, format, glance, memory_needed};
 pub use metadata::{Metadata, metadata};
 pub use phash::PerceptualHash;
 pub use preprocess::{Filter, Preprocess, ResizeMode};

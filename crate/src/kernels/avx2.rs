@@ -8,14 +8,15 @@ use super::portable::{self, RowAt, fused, store_row};
 use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of eight sums.
-const NR: usize = 16;
+pub(super) const NR: usize = 16;
 /// Rows of a tile: 4 × 2 sums, two weights and a broadcast fit sixteen registers.
 const MR: usize = 4;
 const F32_MR: usize = 5;
 
 const LAYOUT: Layout = Layout::Pairs { nr: NR };
 
-pub(super) static TABLE: Kernels = Kernels {
+/// A constant: other tables begin as this one.
+pub(super) const TABLE: Kernels = Kernels {
     name: "avx2",
     tiles: Tiles {
         i8: LAYOUT,

@@ -9,7 +9,7 @@ use super::portable::{self, RowAt, fused, store_row};
 use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of sixteen sums.
-const NR: usize = 32;
+pub(super) const NR: usize = 32;
 /// Rows of a tile: 12 × 2 sums, two weights and a broadcast fit 32 registers.
 const MR: usize = 12;
 const F32_MR: usize = 8;
@@ -39,7 +39,8 @@ pub(super) static TABLE: Kernels = Kernels {
     softmax_rows,
 };
 
-pub(super) static VNNI: Kernels = Kernels {
+/// A constant: AMX's table begins as this one.
+pub(super) const VNNI: Kernels = Kernels {
     name: "avx512vnni",
     tiles: Tiles {
         i8: QUADS,
@@ -356,7 +357,7 @@ fn multiply_pairs(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
-fn multiply_quads(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+pub(super) fn multiply_quads(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     for panel in 0..w.n.div_ceil(NR) {
         for (row, rows) in tiles(a.scale.len()) {
             by_rows!(rows, tile_quads, (row, panel, w, a, then, out), [1 2 3 4 5 6 7 8 9 10 11 12]);

@@ -5,17 +5,22 @@
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
 //!                                       hamming_u64, quantise, multiply, gemm_f32, attention,
 //!                                       layer_norm, gelu, softmax_rows
-//! scalar │ scalar-7bit │ avx2 │ avx512 │ avx512vnni │ simd128 │ relaxed-simd    bodies in portable.rs, or intrinsics
+//! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │ amx      bodies in portable.rs,
+//! simd128 │ relaxed-simd                                                             or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, whose activations have 7 bits, and
-//! `scalar-7bit`, its reference); other f32 results differ by rounding.
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd` and `avx2-7bit`, whose activations
+//! have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_quads;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod packed;
@@ -112,8 +117,11 @@ pub const FAST_SCAN_ROWS: usize = 32;
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
 static TABLES: &[&Kernels] = &[
+    &amx::TABLE,
     &avx512::VNNI,
     &avx512::TABLE,
+    &avx2_quads::VNNI,
+    &avx2_quads::TABLE_OF_SEVENS,
     &avx2::TABLE,
     &scalar::TABLE,
     &scalar::SEVENS,
@@ -136,10 +144,14 @@ fn runs_here(table: &Kernels) -> bool {
     {
         use std::is_x86_feature_detected as has;
         let avx512 = || has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("fma");
+        let vnni = || avx512() && has!("avx512vnni");
+        let avx2 = || has!("avx2") && has!("fma") && has!("popcnt");
         match table.name {
-            "avx2" => has!("avx2") && has!("fma") && has!("popcnt"),
+            "avx2" | "avx2-7bit" => avx2(),
+            "avxvnni" => avx2() && has!("avxvnni"),
             "avx512" => avx512(),
-            "avx512vnni" => avx512() && has!("avx512vnni"),
+            "avx512vnni" => vnni(),
+            "amx" => vnni() && amx::granted(),
             _ => true,
         }
     }
@@ -186,7 +198,8 @@ impl Kernels {
             .find(|table| table.name == name)
     }
 
-    /// `scalar`, `scalar-7bit`, `avx2`, `avx512`, `avx512vnni`, `simd128` or `relaxed-simd`.
+    /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `amx`, `simd128` or
+    /// `relaxed-simd`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -194,9 +207,9 @@ impl Kernels {
     /// The table to use where every machine must come to the same result: this one, or the next whose
     /// activations have 8 bits.
     pub fn exact(&'static self) -> &'static Self {
-        [self]
+        Self::available()
             .into_iter()
-            .chain(Self::available())
+            .skip_while(|table| table.name != self.name)
             .find(|table| !table.is_of_sevens())
             .unwrap_or(&scalar::TABLE)
     }

@@ -319,16 +319,21 @@ pub(super) fn store_row<const NR: usize>(
         Then::Gelu => gelu(&mut values),
         Then::GeluTanh => gelu_tanh(&mut values),
     }
-    let out = &mut out[at.row * w.n + at.column..];
-    let adds = then == Then::Add;
-    if w.n - at.column >= NR {
-        let out = &mut out[..NR];
-        for c in 0..NR {
-            out[c] = values[c] + if adds { out[c] } else { 0.0 };
+    let columns = NR.min(w.n - at.column);
+    let out = &mut out[at.row * w.n + at.column..][..columns];
+    // Whole tiles on their own: their loops have a length that the compiler knows.
+    match (then, out.as_mut_array::<NR>()) {
+        (Then::Add, Some(out)) => {
+            for c in 0..NR {
+                out[c] += values[c];
+            }
         }
-    } else {
-        for (out, value) in out.iter_mut().zip(values).take(w.n - at.column) {
-            *out = value + if adds { *out } else { 0.0 };
+        (_, Some(out)) => *out = values,
+        (Then::Add, None) => {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out += value;
+            }
         }
+        (_, None) => out.copy_from_slice(&values[..columns]),
     }
 }

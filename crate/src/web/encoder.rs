@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::answer::{Answer, thrown, thrown_with, to_js};
 use crate::encoder::{MANIFEST, Manifest, Model, ReadFile};
 use crate::error::Error;
-use crate::image::{self, Format, Limits, Metadata, PerceptualHash};
+use crate::image::{self, Decoded, Format, Limits, Metadata, PerceptualHash};
 use crate::kernels::Kernels;
 use crate::library::ModelRef;
 
@@ -30,6 +30,14 @@ export interface ImageEmbedding {
   digest: string;
   /** A small JPEG. */
   thumbnail: Uint8Array;
+}
+/** What a photo's header says. */
+export interface Glance {
+  /** Whether `embedImage` knows the format. */
+  decodes: boolean;
+  format?: string;
+  /** Width × height; 0 where the header does not tell. */
+  pixels: number;
 }
 /** What an encoder is. */
 export interface EncoderInfo {
@@ -61,6 +69,29 @@ struct Info {
     model: ModelRef,
     has_text: bool,
     report: String,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    decodes: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    pixels: f64,
+}
+
+/// Looks at a photo's header.
+#[wasm_bindgen(unchecked_return_type = "Glance")]
+pub fn glance(bytes: &[u8]) -> Answer<JsValue> {
+    let image::Glance {
+        decodes,
+        format,
+        pixels,
+    } = image::glance(bytes, &Limits::default()).map_err(thrown)?;
+    to_js(&Seen {
+        decodes,
+        format,
+        pixels: pixels as f64,
+    })
 }
 
 #[derive(Serialize)]
@@ -166,11 +197,39 @@ impl Encoder {
             max_memory_bytes: max_memory_bytes as u64,
             ..Limits::default()
         };
-        let mut photo = image::decode(bytes, &limits).map_err(thrown)?;
+        let photo = image::decode(bytes, &limits).map_err(thrown)?;
+        let full = (photo.width, photo.height);
+        self.embedded(bytes, photo, full, trim_borders)
+    }
+
+    /// A photo whose pixels the engine has decoded: `rgba`, upright and maybe smaller than the photo, `[height, width,
+    /// 4]`. `bytes` are the file's, for what else is in it; `fullWidth` and `fullHeight` the photo's own pixels.
+    #[allow(clippy::too_many_arguments)] // JavaScript's side of the border has flat arguments.
+    #[wasm_bindgen(js_name = embedPixels, unchecked_return_type = "ImageEmbedding")]
+    pub fn embed_pixels(
+        &self,
+        bytes: &[u8],
+        rgba: &[u8],
+        width: u32,
+        height: u32,
+        full_width: u32,
+        full_height: u32,
+        trim_borders: bool,
+    ) -> Answer<JsValue> {
+        let photo = Decoded::from_rgba(rgba, width, height, &Limits::default()).map_err(thrown)?;
+        self.embedded(bytes, photo, (full_width, full_height), trim_borders)
+    }
+
+    fn embedded(
+        &self,
+        bytes: &[u8],
+        mut photo: Decoded,
+        (width, height): (u32, u32),
+        trim_borders: bool,
+    ) -> Answer<JsValue> {
         let Metadata {
             taken, camera, gps, ..
         } = image::metadata(bytes);
-        let (width, height) = (photo.width, photo.height);
         let phash = PerceptualHash::of(&photo);
         let thumbnail = image::thumbnail_jpeg(&photo, THUMBNAIL_SIDE).map_err(thrown)?;
         if trim_borders {
@@ -218,6 +277,12 @@ impl Encoder {
             }
             Err(error) => Err(thrown(error)),
         }
+    }
+
+    /// The side of the image tower's input, pixels.
+    #[wasm_bindgen(js_name = inputSide)]
+    pub fn input_side(&self) -> u32 {
+        self.model.image().preprocess().size
     }
 
     /// What runs, and what it is.

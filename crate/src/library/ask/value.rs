@@ -84,6 +84,8 @@ fn format(text: &str) -> Option<Format> {
         "gif" => Format::Gif,
         "bmp" => Format::Bmp,
         "tiff" | "tif" => Format::Tiff,
+        "avif" => Format::Avif,
+        "heic" | "heif" => Format::Heic,
         _ => return None,
     })
 }
