@@ -589,7 +589,7 @@ fn other_forms(pair: &Pair<'_>, photos: usize, name: &str) {
         "label",
         "--library",
         pair.library,
-        "home/img-126.jpg",
+        "home/beach 126.jpg",
         "--album",
         "Rome",
     ]);
