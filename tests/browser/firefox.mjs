@@ -65,7 +65,13 @@ async function draw(page, count) {
   });
 }
 
-const button = (page, name) => page.locator(`::-p-aria([name="${name}"][role="button"])`);
+/** Clicks what a selector finds, as soon as it is there; puppeteer's locators meet the same policy. */
+async function click(page, selector) {
+  const found = await page.waitForSelector(selector, { ...TIMEOUT, visible: true });
+  await found.click();
+}
+
+const button = (name) => `::-p-aria([name="${name}"][role="button"])`;
 const shown = (page) => page.$$eval('.tile', (tiles) => tiles.map((tile) => tile.dataset.path));
 
 /**
@@ -99,20 +105,21 @@ for (const [name, viewport] of Object.entries(VIEWPORTS)) {
     await search(page, 'something red');
     const found = await shown(page);
     assert.equal(found.length, 6);
-    await page.locator('.tile button').click();
+    await click(page, '.tile button');
     await page.waitForSelector('dialog.viewer[open] img[src]');
-    await button(page, 'More like this').click();
+    await click(page, button('More like this'));
     await summary(page, 'like this one');
     assert.equal((await shown(page)).length, 5);
-    await page.goBack();
+    // A step within one document is no navigation that would end with a load.
+    await page.evaluate(() => history.back());
     await summary(page, 'something red');
     await page.reload();
     await summary(page, 'something red');
     assert.deepEqual(await shown(page), found, 'the same after a reload');
-    await page.locator('.tile button').click();
-    await button(page, 'Remove').click();
+    await click(page, '.tile button');
+    await click(page, button('Remove'));
     await until(page, () => document.querySelectorAll('.tile').length === 5);
-    await button(page, 'Undo').click();
+    await click(page, button('Undo'));
     await until(page, () => document.querySelectorAll('.tile').length === 6);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
     assert.equal(wide, false, 'nothing is wider than the window');
