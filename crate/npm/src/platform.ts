@@ -1,6 +1,6 @@
 /**
- * The engine's own decoder, in a worker: faster than the module's for large photos, beside which it works, and for kinds
- * that the module does not decode (AVIF; HEIC in Safari).
+ * The engine's own decoder, in a worker: for large photos, which it decodes on threads of its own while the module encodes
+ * others, and for kinds that the module does not decode (AVIF; HEIC in Safari).
  */
 import type { Glance } from './photorecall.js';
 
@@ -15,7 +15,7 @@ export interface Pixels {
   fullHeight: number;
 }
 
-/** From so many pixels on the way over a bitmap and a canvas takes less time than the module's decoder. */
+/** Pixels of a JPEG from which the engine is asked; the way over a bitmap and a canvas is not free. A guess: `shipped.mjs` measures it. */
 const LARGE = 1_000_000;
 /** Bytes of a pixel in the engine's bitmap, and in what its decoder keeps beside it. */
 const BYTES_PER_PIXEL = 8;
