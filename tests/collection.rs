@@ -119,6 +119,7 @@ pub fn build(folder: &Path, rows: &[f32], shards: usize, model: &ModelRef) {
             crc32,
             photos: count,
             ranges: None,
+            codebook: None,
         };
         fs::write(folder.join(&stored.name), bytes).expect("writable");
         segments.push(stored);

@@ -4,6 +4,7 @@
 //! milvus-lite) and `PHOTORECALL_MILVUS_SERVER` (milvus-server, which listens on all interfaces: in a
 //! network namespace of its own). Without them, what needs a server is not run.
 
+use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -125,10 +126,10 @@ impl Server {
                 return;
             }
             assert!(start.elapsed() < START_LIMIT, "the server does not start");
-            assert!(
-                self.child.try_wait().expect("a child").is_none(),
-                "it ended"
-            );
+            if self.child.try_wait().expect("a child").is_some() {
+                let said = std::fs::read_to_string(said(self.data.path()));
+                panic!("it ended: {}", said.unwrap_or_default());
+            }
             std::thread::sleep(Duration::from_millis(300));
         }
     }
@@ -146,6 +147,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        let _ = std::fs::remove_file(said(self.data.path()));
     }
 }
 
@@ -165,8 +167,14 @@ fn launch(program: &Path, is_lite: bool, data: &Path, port: u16) -> Child {
     } else {
         command.args(["--proxy-port", &port, "--data"]).arg(data);
     }
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let log = File::create(said(data)).expect("writable");
+    command.stdout(Stdio::null()).stderr(log);
     command.process_group(0).spawn().expect("the server starts")
+}
+
+/// Where a server's complaints go: beside its data.
+fn said(data: &Path) -> PathBuf {
+    data.with_extension("log")
 }
 
 fn free_port() -> u16 {

@@ -77,10 +77,14 @@ fn what_is_planned_is_what_is_built() {
         &like,
     ]);
     assert_eq!(told["shards"], 2);
-    let [segments, ranges] = ["segment", "ranges"].map(|ending| bytes(&path("large"), ending));
+    let [segments, ranges, codebook] =
+        ["segment", "ranges", "codebook"].map(|ending| bytes(&path("large"), ending));
     close(of(&told, "compact", "disk_bytes"), segments);
-    close(of(&told, "ranges", "disk_bytes"), segments + ranges);
-    close(of(&told, "ranges", "memory_bytes"), ranges);
+    close(
+        of(&told, "ranges", "disk_bytes"),
+        segments + ranges + codebook,
+    );
+    close(of(&told, "ranges", "memory_bytes"), ranges + 2.0 * codebook);
 }
 
 #[test]

@@ -30,6 +30,7 @@ struct Host {
 }
 
 impl Host {
+    /// Reads what is read before any query, each file once.
     fn open(folder: &Path) -> (Self, Remote) {
         let mut host = Self {
             folder: folder.to_owned(),
@@ -38,7 +39,11 @@ impl Host {
             requests: 0,
         };
         let manifest = host.whole("library.manifest");
-        let remote = Remote::open(&manifest, |name| Ok(host.whole(name)));
+        let files = Remote::files(&manifest).expect("whole").into_iter();
+        let files: BTreeMap<String, Vec<u8>> = files
+            .map(|(name, _)| (name.clone(), host.whole(&name)))
+            .collect();
+        let remote = Remote::open(&manifest, |name| Ok(files[name].clone()));
         (host, remote.expect("whole"))
     }
 
@@ -277,13 +282,33 @@ fn what_a_host_sends_is_checked() {
         let mut bytes = ranges.clone();
         let at = random.below(bytes.len());
         bytes[at] ^= 1 << random.below(8);
-        let read = photorecall::format::read_ranges("ranges", &bytes);
+        let read = photorecall::format::read_ranges("ranges", &bytes, None);
         assert!(read.is_err(), "a flipped bit at {at}");
-        let opened = Remote::open(&manifest, |_| Ok(bytes.clone()));
-        assert_eq!(opened.expect_err("refused").code(), "damaged");
+        assert_eq!(
+            opened_with(&made.folder, &manifest, ".ranges", &bytes),
+            "damaged"
+        );
     }
-    let cut = Remote::open(&manifest, |_| Ok(ranges[..ranges.len() / 2].to_vec()));
-    assert_eq!(cut.expect_err("refused").code(), "damaged");
+    let cut = &ranges[..ranges.len() / 2];
+    assert_eq!(
+        opened_with(&made.folder, &manifest, ".ranges", cut),
+        "damaged"
+    );
+    for wrong in [cut, &[]] {
+        assert_eq!(
+            opened_with(&made.folder, &manifest, ".codebook", wrong),
+            "damaged"
+        );
+    }
+}
+
+/// What a library says of a file with that ending that is something else.
+fn opened_with(folder: &Path, manifest: &[u8], ending: &str, bytes: &[u8]) -> &'static str {
+    let opened = Remote::open(manifest, |name| match name.ends_with(ending) {
+        true => Ok(bytes.to_vec()),
+        false => Ok(fs::read(folder.join(name)).expect("there")),
+    });
+    opened.expect_err("refused").code()
 }
 
 #[test]

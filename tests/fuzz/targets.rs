@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use photorecall::encoder::{Manifest, Tokenizer, TokenizerEntry};
-use photorecall::format::{self, Container, Kind, Records, Writer};
+use photorecall::format::{self, Container, Kind, RangesFiles, Records, Writer};
 use photorecall::image;
-use photorecall::index::Recall;
+use photorecall::index::{Codebook, Recall};
 use photorecall::library::ask::{Ask, Day, suggest};
 use photorecall::library::{Cursor, LabelChange, Library, ModelRef, Photo, Query, Word, normalise};
 use photorecall::{Error, Kernels, Result};
@@ -35,6 +35,17 @@ fn vector(seed: usize) -> Vec<f32> {
 /// A manifest and its one segment: of a small library that grows, and of one that is compacted.
 pub static SAMPLES: LazyLock<[(Vec<u8>, Vec<u8>); 2]> =
     LazyLock::new(|| [sample(20, false), sample(2048, true)]);
+
+/// The files to read ranges of the compacted sample with.
+pub static RANGES: LazyLock<RangesFiles> = LazyLock::new(|| {
+    let made = format::write_ranges("a sample", &SAMPLES[1].1);
+    made.expect("whole").expect("it is compact")
+});
+
+static CODEBOOK: LazyLock<Codebook> = LazyLock::new(|| {
+    let (_, codebook) = format::read_codebook("a sample", &RANGES.codebook).expect("whole");
+    codebook
+});
 
 fn sample(photos: usize, compacted: bool) -> (Vec<u8>, Vec<u8>) {
     let mut library = Library::create(ModelRef {
@@ -110,7 +121,7 @@ pub fn ranges(data: &[u8]) {
     repair(&mut bytes);
     let _ = format::read_codebook("a codebook", &bytes);
     let _ = format::read_collection("a collection", &bytes);
-    if let Ok(ranges) = format::read_ranges("ranges", &bytes) {
+    if let Ok(ranges) = format::read_ranges("ranges", &bytes, Some(&CODEBOOK)) {
         let query = [1.0; DIM];
         let kernels = Kernels::best();
         if ranges.meta.dim == DIM {

@@ -14,7 +14,7 @@ pub struct CodebookMeta {
     pub model_digest: String,
     /// Axes of a vector.
     pub dim: usize,
-    /// Vectors that it was learnt from.
+    /// Vectors that it was learnt from; 0 where that is not told.
     pub sample: usize,
 }
 

@@ -28,7 +28,7 @@ pub use collection::{read_collection, write_collection};
 #[cfg(feature = "photos")]
 pub(crate) use glance::{Glance, Names};
 #[cfg(feature = "photos")]
-pub use ranges::{BLOCK_BYTES, Ranges, read_ranges, write_ranges};
+pub use ranges::{BLOCK_BYTES, Ranges, RangesFiles, read_ranges, write_ranges};
 pub use read::Container;
 #[cfg(feature = "photos")]
 pub use records::{Digest, Record, Records};
@@ -46,7 +46,7 @@ pub use write::Writer;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PHOTOREC";
 /// The newest version that is read, and the one that is written.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 const HEADER_LEN: usize = 64;
 const ENTRY_LEN: usize = 40;
 const ALIGNMENT: usize = 64;

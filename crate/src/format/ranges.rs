@@ -1,8 +1,9 @@
 //! What is read of a segment before single ranges of it: a file beside the segment.
 //!
 //! ```text
-//! segment  │ … │ scan ─ blocks of a list │ codes, scales, offsets ─ rows │ photos ─ 32 records at a time │
-//! ranges   coarse part │ where these sections lie │ where every 32nd record begins │ CRC-32 of each 4 KiB
+//! segment   │ … │ scan ─ blocks of a list │ codes, scales, offsets ─ rows │ photos ─ 32 records at a time │
+//! ranges    lists, plan │ where these sections lie │ where every 32nd record begins │ CRC-32 of each 4 KiB
+//! codebook  centroids, codebook: one file for all segments that have the same
 //! ```
 //! A range is read in whole blocks of 4 KiB, and each block is checked: a host that sends something else
 //! is found out. Segments themselves stay as they are.
@@ -11,14 +12,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::codebook::{read_coarse, write_coarse};
+use super::codebook::{CodebookMeta, read_coarse, write_codebook};
 use super::compact::fine_sections;
 use super::read::damaged;
 use super::segment::{Listed, Segment, SegmentMeta};
 use super::{Container, Form, Kind, Writer};
 use super::{bytes_of_u32, bytes_of_u64, read_segment, u32_of, u64_of};
 use crate::error::Result;
-use crate::index::{Base, Coarse, Lists, Vectors};
+use crate::index::{Base, Coarse, Codebook, Lists, Vectors};
 
 /// Bytes that have a checksum of their own.
 pub const BLOCK_BYTES: usize = 4096;
@@ -56,13 +57,25 @@ struct Account {
     #[serde(default)]
     base: Base,
     places: Places,
+    /// Whether centroids and codebook lie in a file of their own; before version 5 they never did.
+    #[serde(default)]
+    is_apart: bool,
 }
 
-/// The ranges file of the segment `name`; `None` for a flat one, which is small and read whole.
+/// What is read before single ranges of a segment, as bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RangesFiles {
+    /// The segment's own.
+    pub ranges: Vec<u8>,
+    /// A codebook file; the same bytes for all segments of one codebook.
+    pub codebook: Vec<u8>,
+}
+
+/// The files to read ranges of the segment `name` with; `None` for a flat one, which is small and read whole.
 ///
 /// # Errors
 /// As [`read_segment`].
-pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
+pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<RangesFiles>> {
     let Segment {
         meta,
         photos,
@@ -85,6 +98,7 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
             offsets: place(offsets)?,
             photos: place(meta.photos.section())?,
         },
+        is_apart: true,
         segment: meta,
     };
     let starts = match photos {
@@ -94,9 +108,10 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
     let starts = starts.ok_or(damaged(name, "its list of photos"))?;
     let blocks: Vec<u32> = segment.chunks(BLOCK_BYTES).map(crc32fast::hash).collect();
     let coarse = Coarse::of(&index);
+    let codebook = codebook_of(&account.segment, &coarse);
     let account = serde_json::to_vec(&account).expect("numbers and a string are JSON");
-    let writer = Writer::new(Kind::Ranges).section("meta", account);
-    let writer = write_coarse(writer, &coarse.lists.centroids, &coarse.codebook)
+    let writer = Writer::new(Kind::Ranges)
+        .section("meta", account)
         .section("lists", bytes_of_u32(&coarse.lists.starts))
         .section(
             "plan",
@@ -104,19 +119,38 @@ pub fn write_ranges(name: &str, segment: &[u8]) -> Result<Option<Vec<u8>>> {
         )
         .section("photo_starts", bytes_of_u64(&starts))
         .section("blocks", bytes_of_u32(&blocks));
-    Ok(Some(writer.finish()))
+    let ranges = writer.finish();
+    Ok(Some(RangesFiles { ranges, codebook }))
 }
 
-/// Reads a ranges file; `name` is told in errors.
+fn codebook_of(segment: &SegmentMeta, coarse: &Coarse) -> Vec<u8> {
+    let meta = CodebookMeta {
+        model_digest: segment.model_digest.clone(),
+        dim: segment.dim,
+        sample: 0,
+    };
+    let codebook = Codebook {
+        centroids: coarse.lists.centroids.clone(),
+        codebook: coarse.codebook.clone(),
+    };
+    write_codebook(&meta, &codebook)
+}
+
+/// Reads a ranges file; `name` is told in errors. `apart` is what the codebook file beside it holds, where
+/// there is one.
 ///
 /// # Errors
 /// As [`Container::open`]; also when the parts do not fit together.
-pub fn read_ranges(name: &str, bytes: &[u8]) -> Result<Ranges> {
+pub fn read_ranges(name: &str, bytes: &[u8], apart: Option<&Codebook>) -> Result<Ranges> {
     let damaged = |reason| damaged(name, reason);
     let container = Container::open(name, Kind::Ranges, bytes)?;
     let account: Account = serde_json::from_slice(container.section("meta")?)
         .map_err(|_| damaged("its account of the segment"))?;
-    let (centroids, codebook) = read_coarse(name, &container)?;
+    let (centroids, codebook) = match (account.is_apart, apart) {
+        (false, _) => read_coarse(name, &container)?,
+        (true, Some(apart)) => (apart.centroids.clone(), apart.codebook.clone()),
+        (true, None) => return Err(damaged("the codebook that belongs to it is not named")),
+    };
     let coarse = Coarse {
         lists: Lists::new(
             centroids,
@@ -245,7 +279,50 @@ fn photo_starts(json: &[u8]) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Recorded;
+    use super::super::codebook::write_coarse;
     use super::*;
+    use crate::index::Compact;
+
+    #[test]
+    fn what_version_4_wrote_is_read() {
+        let vectors: Vec<f32> = (0..512 * 8)
+            .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
+            .collect();
+        let vector = |row: usize, out: &mut [f32]| out.copy_from_slice(&vectors[row * 8..][..8]);
+        let (index, _) = Compact::build(512, 8, 1, None, &vector);
+        let coarse = Coarse::of(&index);
+        let account = Account {
+            segment: SegmentMeta {
+                model_digest: "d".into(),
+                dim: 8,
+                rows: 512,
+                form: Form::Compact,
+                photos: Recorded::Records,
+            },
+            bytes: 1 << 20,
+            base: coarse.base,
+            places: Places {
+                scan: 0..coarse.scan_bytes(&(0..512)).end as u64,
+                codes: 0..512 * 8,
+                scales: 0..512 * 4,
+                offsets: 0..512 * 4,
+                photos: 0..0,
+            },
+            is_apart: false,
+        };
+        let mut json = serde_json::to_value(&account).expect("JSON");
+        json.as_object_mut().expect("an object").remove("is_apart");
+        let writer = Writer::new(Kind::Ranges).section("meta", json.to_string().into_bytes());
+        let bytes = write_coarse(writer, &coarse.lists.centroids, &coarse.codebook)
+            .section("lists", bytes_of_u32(&coarse.lists.starts))
+            .section("plan", serde_json::to_vec(&coarse.plan).expect("numbers"))
+            .section("photo_starts", bytes_of_u64(&[0; 17]))
+            .section("blocks", bytes_of_u32(&[0; 256]))
+            .finish();
+        let ranges = read_ranges("ranges", &bytes, None).expect("whole");
+        assert_eq!(ranges.coarse, coarse);
+    }
 
     #[test]
     fn records_are_found_in_any_json() {

@@ -236,6 +236,6 @@ mod tests {
         bytes[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
         let error = Container::open("sample", Kind::Segment, &bytes).expect_err("too new");
         assert_eq!(error.code(), "newer_version");
-        assert!(error.to_string().contains("version 5"), "{error}");
+        assert!(error.to_string().contains("version 6"), "{error}");
     }
 }

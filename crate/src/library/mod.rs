@@ -48,7 +48,7 @@ pub use remote::{Read, Remote, Span};
 pub use rows::Rows;
 use search::Filtered;
 use segment::Segment;
-pub use segment::{Beside, Stored};
+pub use segment::{Beside, Shared, Stored};
 pub use vocabulary::{Word, photo_of, vocabulary};
 
 use crate::error::Result;
@@ -270,6 +270,7 @@ impl Library {
                     crc32: crc32fast::hash(&bytes),
                     photos: segment.photos.len(),
                     ranges: None,
+                    codebook: None,
                 };
                 put.push((stored.name.clone(), bytes));
                 fresh.push((at, segment.photos.len(), stored.clone()));

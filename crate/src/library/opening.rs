@@ -112,7 +112,8 @@ impl Library {
         Ok(segments.into_iter().map(|stored| stored.name).collect())
     }
 
-    /// Every name that a store must keep: the segments and what was set aside.
+    /// Every name that a store must keep, but for what lies beside a segment under its name: the segments,
+    /// their codebooks, and what was set aside.
     ///
     /// # Errors
     /// When the manifest is damaged or too new.
@@ -122,8 +123,10 @@ impl Library {
             set_aside,
             ..
         } = Manifest::from_bytes(manifest)?.listing;
-        let names = segments.into_iter().map(|stored| stored.name);
-        Ok(names.chain(set_aside).collect())
+        let names = segments
+            .into_iter()
+            .flat_map(|stored| [Some(stored.name), stored.codebook.map(|shared| shared.name)]);
+        Ok(names.flatten().chain(set_aside).collect())
     }
 
     /// Opens a library; `read` gives a segment's bytes. A segment that cannot be read is set aside and

@@ -6,10 +6,10 @@
 //! ```
 
 use super::manifest::{Listing, Manifest};
-use super::segment::{Beside, Segment, Stored};
+use super::segment::{Beside, Segment, Shared, Stored};
 use super::{Commit, Library, ModelRef, Photo};
 use crate::error::{Error, Result};
-use crate::format;
+use crate::format::{self, RangesFiles};
 use crate::index::{Bitset, Codebook, Compact, Vectors};
 
 impl Library {
@@ -68,7 +68,7 @@ impl Library {
     }
 
     /// What a store has to keep so that single ranges of the library's segments can be read: a file
-    /// beside each large one. `read` gives a segment's bytes, one at a time.
+    /// beside each large one, and their codebooks. `read` gives a segment's bytes, one at a time.
     ///
     /// # Errors
     /// When the manifest or a segment is damaged or too new.
@@ -80,11 +80,19 @@ impl Library {
             mut listing,
             deleted,
         } = Manifest::from_bytes(manifest)?;
-        let mut put = Vec::new();
+        let mut put: Vec<(String, Vec<u8>)> = Vec::new();
         for stored in &mut listing.segments {
-            let ranges = format::write_ranges(&stored.name, &read(&stored.name)?)?;
-            stored.ranges = ranges.as_deref().map(Beside::of);
-            put.extend(ranges.map(|bytes| (stored.ranges_name(), bytes)));
+            (stored.ranges, stored.codebook) = (None, None);
+            let files = format::write_ranges(&stored.name, &read(&stored.name)?)?;
+            let Some(RangesFiles { ranges, codebook }) = files else {
+                continue;
+            };
+            let shared = Shared::of(&codebook);
+            if put.iter().all(|(name, _)| *name != shared.name) {
+                put.push((shared.name.clone(), codebook));
+            }
+            (stored.ranges, stored.codebook) = (Some(Beside::of(&ranges)), Some(shared));
+            put.push((stored.ranges_name(), ranges));
         }
         listing.generation += 1;
         Ok(Commit {

@@ -7,6 +7,7 @@ use super::words::Words;
 use super::{ModelRef, Photo};
 use crate::error::{Error, Result};
 use crate::format::{self, Record, SegmentMeta};
+use crate::image;
 use crate::index::{Bitset, Vectors};
 
 /// Where the store has a segment.
@@ -23,6 +24,9 @@ pub struct Stored {
     /// The file beside it by which single ranges of it can be read, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<Beside>,
+    /// What belongs to `ranges` and other segments may have too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codebook: Option<Shared>,
 }
 
 impl Stored {
@@ -49,6 +53,29 @@ impl Beside {
             bytes: bytes.len() as u64,
             crc32: crc32fast::hash(bytes),
         }
+    }
+}
+
+/// A codebook file in a library.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Shared {
+    /// Its name in the store, by its content.
+    pub name: String,
+    /// Its length and checksum.
+    #[serde(flatten)]
+    pub beside: Beside,
+}
+
+impl Shared {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::named(&image::digest(bytes), Beside::of(bytes))
+    }
+
+    /// Of bytes with this SHA-256, in hex.
+    pub fn named(sha256: &str, beside: Beside) -> Self {
+        let name = format!("{}.codebook", &sha256[..sha256.len().min(16)]);
+        Self { name, beside }
     }
 }
 
@@ -178,6 +205,7 @@ impl Segment {
             crc32: crc32fast::hash(bytes),
             photos: deleted.len(),
             ranges: None,
+            codebook: None,
         };
         Ok(Self {
             stored: None,

@@ -23,6 +23,7 @@ pub const MANIFEST: &str = "library.manifest";
 const LOCK: &str = "library.lock";
 const SEGMENT_ENDING: &str = "segment";
 const RANGES_ENDING: &str = "ranges";
+const CODEBOOK_ENDING: &str = ".codebook";
 
 /// A folder that holds a library.
 #[derive(Debug)]
@@ -156,7 +157,8 @@ impl FileStore {
         })?;
         let commit = Library::ranged(&manifest, |name| self.read(name))?;
         self.store(&commit)?;
-        Ok(commit.put.len())
+        let ranges = commit.put.iter().filter(|(name, _)| is_ranges(name));
+        Ok(ranges.count())
     }
 
     /// Whether the folder may become the library of `manifest`: false when it is that already.
@@ -236,7 +238,8 @@ impl FileStore {
         {
             let name = entry.file_name().to_string_lossy().into_owned();
             let owner = segment_of(&name);
-            let is_left = owner.is_some_and(|segment| !kept.contains(&segment));
+            let named = owner.or_else(|| is_codebook(&name).then(|| name.clone()));
+            let is_left = named.is_some_and(|named| !kept.contains(&named));
             if name.starts_with(".tmp") || is_left {
                 let _ = fs::remove_file(entry.path());
             }
@@ -261,6 +264,12 @@ pub fn is_segment(name: &str) -> bool {
 /// Whether a name is one that this crate gives to the files beside segments.
 pub fn is_ranges(name: &str) -> bool {
     name.ends_with(RANGES_ENDING) && segment_of(name).is_some()
+}
+
+/// Whether a name is one that this crate gives to the codebooks that ranges files share.
+pub fn is_codebook(name: &str) -> bool {
+    let stem = name.strip_suffix(CODEBOOK_ENDING);
+    stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The segment that a file is or belongs to.

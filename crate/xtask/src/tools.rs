@@ -2,20 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Runs to the end; a failure names the command.
+/// Runs to the end, and tells how long it took; a failure names the command.
 pub fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", line(command));
+    let start = Instant::now();
     let status = command
         .status()
         .with_context(|| format!("{} does not start", line(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", line(command));
     }
+    let program = command.get_program().to_string_lossy();
+    eprintln!("  {program}: {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 

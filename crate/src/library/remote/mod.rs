@@ -12,7 +12,7 @@
 
 mod part;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use part::{Form, Missing, Part};
 pub use part::{Read, Span};
@@ -58,20 +58,26 @@ macro_rules! ready {
 
 impl Remote {
     /// The files that [`Remote::open`] reads, each with its length and checksum: for each segment the one
-    /// beside it, or the segment itself.
+    /// beside it, or the segment itself; and the codebooks, which come last.
     ///
     /// # Errors
     /// When the manifest is damaged or too new.
     pub fn files(manifest: &[u8]) -> Result<Vec<(String, Beside)>> {
         let segments = Manifest::from_bytes(manifest)?.listing.segments;
-        let file = |stored: Stored| match stored.ranges {
-            Some(beside) => (stored.ranges_name(), beside),
-            None => {
-                let Stored { bytes, crc32, .. } = stored;
-                (stored.name, Beside { bytes, crc32 })
-            }
-        };
-        Ok(segments.into_iter().map(file).collect())
+        let mut files = Vec::with_capacity(segments.len());
+        let mut codebooks = BTreeMap::new();
+        for stored in segments {
+            files.push(match stored.ranges {
+                Some(beside) => (stored.ranges_name(), beside),
+                None => {
+                    let Stored { bytes, crc32, .. } = stored;
+                    (stored.name, Beside { bytes, crc32 })
+                }
+            });
+            codebooks.extend(stored.codebook.map(|shared| (shared.name, shared.beside)));
+        }
+        files.extend(codebooks);
+        Ok(files)
     }
 
     /// Bytes of all segments; `None` when none of them can be read in ranges.

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::format::{self, BLOCK_BYTES, Listed, Ranges, Recorded, Records};
-use crate::index::{Bitset, Lvq};
+use crate::index::{Bitset, Codebook, Lvq};
 use crate::library::photos::Photos;
-use crate::library::segment::{Beside, Segment, Stored};
+use crate::library::segment::{Beside, Segment, Shared, Stored};
 use crate::library::{ModelRef, Photo};
 
 /// Bytes of a segment that are needed.
@@ -71,8 +71,17 @@ impl Part {
     ) -> Result<Self> {
         let form = match stored.ranges {
             Some(beside) => {
+                let shared = stored.codebook.as_ref();
+                let apart = shared
+                    .map(|shared| codebook_of(shared, &read(&shared.name)?, model))
+                    .transpose()?;
                 let name = stored.ranges_name();
-                let ranges = ranges_of(&name, &read(&name)?, beside, &stored, model)?;
+                let file = File {
+                    name: &name,
+                    bytes: &read(&name)?,
+                    beside,
+                };
+                let ranges = ranges_of(&file, apart.as_ref(), &stored, model)?;
                 Form::Ranged(Box::new(ranges))
             }
             None => {
@@ -182,22 +191,53 @@ fn array(mut objects: Vec<u8>) -> Vec<u8> {
     objects
 }
 
-/// A ranges file, if it is the one that the manifest means and fits its segment.
-fn ranges_of(
-    name: &str,
-    bytes: &[u8],
+/// What was read, and what the manifest says of it.
+struct File<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
     beside: Beside,
+}
+
+impl File<'_> {
+    fn damaged(&self, reason: &'static str) -> Error {
+        Error::Damaged {
+            what: self.name.to_owned(),
+            reason,
+        }
+    }
+
+    /// The bytes, if they are those that the manifest means.
+    fn checked(&self) -> Result<&[u8]> {
+        if Beside::of(self.bytes) != self.beside {
+            return Err(self.damaged("another length or checksum than the manifest says"));
+        }
+        Ok(self.bytes)
+    }
+}
+
+/// A codebook file's content, if it is the model's.
+fn codebook_of(shared: &Shared, bytes: &[u8], model: &ModelRef) -> Result<Codebook> {
+    let file = File {
+        name: &shared.name,
+        bytes,
+        beside: shared.beside,
+    };
+    let (meta, codebook) = format::read_codebook(file.name, file.checked()?)?;
+    if meta.model_digest != model.digest || meta.dim != model.dim {
+        return Err(file.damaged("made for another model than the manifest says"));
+    }
+    Ok(codebook)
+}
+
+/// A ranges file's content, if it fits its segment.
+fn ranges_of(
+    file: &File<'_>,
+    apart: Option<&Codebook>,
     stored: &Stored,
     model: &ModelRef,
 ) -> Result<Ranges> {
-    let damaged = |reason| Error::Damaged {
-        what: name.to_owned(),
-        reason,
-    };
-    if Beside::of(bytes) != beside {
-        return Err(damaged("another length or checksum than the manifest says"));
-    }
-    let ranges = format::read_ranges(name, bytes)?;
+    let damaged = |reason| file.damaged(reason);
+    let ranges = format::read_ranges(file.name, file.checked()?, apart)?;
     let meta = &ranges.meta;
     if meta.model_digest != model.digest || meta.dim != model.dim {
         return Err(damaged("made for another model than the manifest says"));

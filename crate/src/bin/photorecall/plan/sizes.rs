@@ -32,9 +32,11 @@ and 8,192 vectors that are built here; both by all cores of this machine.
 Machines that serve: bytes in memory ÷ a machine's memory. Machines that build: hours ÷ the hours given.
 ";
 
-/// Bytes around the sections of a segment and of a ranges file: header, table, padding, the little JSON.
+/// Bytes around the sections of a segment, of a ranges file and of a codebook: header, table, padding, the
+/// little JSON.
 const SEGMENT_FRAME: f64 = 2240.0;
-const RANGES_FRAME: f64 = 1708.0;
+const RANGES_FRAME: f64 = 1350.0;
+const CODEBOOK_FRAME: f64 = 574.0;
 /// Bytes in memory by which a record is found.
 const FOUND_BYTES: f64 = 50.0;
 /// `M` of HNSW, as an export to Milvus asks for it.
@@ -103,8 +105,8 @@ impl Collection {
             Kind::Flat => sizes(n * (3.0 * d + 8.0), n * self.record),
             Kind::Compact => sizes(self.shards * self.shard(), n * self.record),
             Kind::Ranges => Sizes {
-                disk: self.shards * (self.segment() + self.ranges()),
-                memory: self.shards * self.ranges(),
+                disk: self.shards * (self.segment() + self.ranges()) + self.codebook_file(),
+                memory: self.shards * (self.ranges() + self.codebook_file()),
             },
             Kind::MilvusFlat => self.milvus(4.0 * d * n),
             Kind::MilvusIvfFlat => self.milvus(4.0 * d * (n + centroids)),
@@ -121,10 +123,19 @@ impl Collection {
         4.0 * (self.dim / 8.0).ceil()
     }
 
-    /// Lists and codebook of a shard.
-    fn coarse(&self) -> f64 {
-        let (d, lists) = (self.dim, self.lists());
-        lists * (d + 8.0) + 4.0 * d + 4.0 * (lists + 1.0) + 128.0 * self.subspaces()
+    /// Centroids and codebook, which all shards share.
+    fn codebook(&self) -> f64 {
+        let d = self.dim;
+        self.lists() * (d + 8.0) + 4.0 * d + 128.0 * self.subspaces()
+    }
+
+    fn codebook_file(&self) -> f64 {
+        self.codebook() + CODEBOOK_FRAME
+    }
+
+    /// Where a shard's lists begin.
+    fn starts(&self) -> f64 {
+        4.0 * (self.lists() + 1.0)
     }
 
     /// A shard without its records.
@@ -132,7 +143,7 @@ impl Collection {
         let rows = self.rows();
         let scan = 16.0 * self.subspaces() * (rows / 32.0).ceil();
         let codes = rows * (self.dim + 8.0);
-        scan + codes + self.coarse() + SEGMENT_FRAME
+        scan + codes + self.codebook() + self.starts() + SEGMENT_FRAME
     }
 
     fn segment(&self) -> f64 {
@@ -143,7 +154,7 @@ impl Collection {
     fn ranges(&self) -> f64 {
         let starts = 8.0 * ((self.rows() / 32.0).ceil() + 1.0);
         let blocks = 4.0 * (self.segment() / 4096.0).ceil();
-        self.coarse() + starts + blocks + RANGES_FRAME
+        self.starts() + starts + blocks + RANGES_FRAME
     }
 
     fn milvus(&self, index: f64) -> Sizes {

@@ -24,7 +24,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use photorecall::image::{self, Limits};
-use photorecall::store::files::{FileStore, MANIFEST, is_ranges, is_segment};
+use photorecall::store::files::{FileStore, MANIFEST, is_codebook, is_ranges, is_segment};
 use tokio::net::TcpListener;
 
 use self::search::Searcher;
@@ -261,7 +261,7 @@ fn percent_decode(path: &str) -> anyhow::Result<String> {
 
 /// The library's own files; the note of where its photos lie on this machine is not among them.
 fn is_library_file(name: &str) -> bool {
-    name == MANIFEST || is_segment(name) || is_ranges(name)
+    name == MANIFEST || is_segment(name) || is_ranges(name) || is_codebook(name)
 }
 
 fn plain_name(name: &str) -> anyhow::Result<&str> {

@@ -74,8 +74,9 @@ fn built(plan: &Plan, model: &Model, args: &BuildArgs, made_of: MadeOf) -> anyho
         Ok(())
     };
     keep("parquet", file)?;
-    if let Some(ranges) = format::write_ranges("the segment", &segment)? {
-        keep("ranges", written(plan, &ranges)?)?;
+    if let Some(made) = format::write_ranges("the segment", &segment)? {
+        keep("codebook", written(plan, &made.codebook)?)?;
+        keep("ranges", written(plan, &made.ranges)?)?;
     }
     keep("segment", written(plan, &segment)?)?;
     let receipt = Receipt {

@@ -106,6 +106,9 @@ pub fn join(args: &JoinArgs) -> anyhow::Result<Outcome> {
                 let ranges = plan.shard_file(receipt.shard, "ranges");
                 store.link(&ranges, &stored.ranges_name())?;
             }
+            if let Some(shared) = &stored.codebook {
+                store.link(&plan.shard_file(receipt.shard, "codebook"), &shared.name)?;
+            }
         }
         let source = Source {
             root: plan.root.clone(),

@@ -4,7 +4,7 @@
 //! PLAN/plan.json               model, seed, number of shards
 //! PLAN/inputs/00000.jsonl      the photos of a shard, one a line
 //! PLAN/codebook                what the shards share, when it is trained
-//! PLAN/shards/00000.segment    and .ranges, .parquet; .json, the receipt, comes last
+//! PLAN/shards/00000.segment    and .ranges, .codebook, .parquet; .json, the receipt, comes last
 //! ```
 //! Photos are dealt out one by one, so that all shards are alike: neither the size nor the plan of one says
 //! anything of where its photos came from.

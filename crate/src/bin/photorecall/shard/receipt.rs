@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use photorecall::image::hex;
-use photorecall::library::{Beside, Stored};
+use photorecall::library::{Beside, Shared, Stored};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -74,6 +74,13 @@ impl Built {
             sha256: hex(sha256.finalize()),
         })
     }
+
+    fn beside(&self) -> Beside {
+        Beside {
+            bytes: self.bytes,
+            crc32: self.crc32,
+        }
+    }
 }
 
 impl MadeOf {
@@ -128,15 +135,14 @@ impl Receipt {
     pub fn stored(&self, name: String) -> anyhow::Result<Stored> {
         let segment = self.files.get("segment");
         let segment = segment.with_context(|| format!("shard {}: no segment", self.shard))?;
+        let codebook = self.files.get("codebook");
         Ok(Stored {
             name,
             bytes: segment.bytes,
             crc32: segment.crc32,
             photos: self.photos,
-            ranges: self.files.get("ranges").map(|built| Beside {
-                bytes: built.bytes,
-                crc32: built.crc32,
-            }),
+            ranges: self.files.get("ranges").map(Built::beside),
+            codebook: codebook.map(|built| Shared::named(&built.sha256, built.beside())),
         })
     }
 }
