@@ -10,24 +10,48 @@ use crate::{album, package, paths, tools, web};
 /// Sets up and runs: format, lints, unit and integration tests, then the browser's.
 pub fn test() -> Result<()> {
     tools::run(tools::cargo().args(["fmt", "--all", "--check"]))?;
-    tools::run(tools::cargo().args(["build", "--release"]))?;
+    tools::run(linted().args(["build", "--release"]))?;
     golden_towers()?;
     // One package at a time, as `cargo build` selects them: together they would agree on other features
     // of what they share, and everything would be compiled again.
     for package in ["photorecall", "xtask"] {
-        tools::run(
-            tools::cargo()
-                .args(["clippy", "--release", "--package", package, "--all-targets"])
-                .args(["--", "-D", "warnings"]),
-        )?;
-        tools::run(
-            tools::cargo()
-                .args(["test", "--release", "--package", package])
-                .env("PHOTORECALL_RANGES", ranges()),
-        )?;
+        tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
     }
-    web::build(web::For::Here)?;
-    let packed = package::pack()?;
+    // The crate's tests leave a core free now and then, and so does the wasm, most of which is one unit.
+    let packed = std::thread::scope(|scope| {
+        let native = scope.spawn(native);
+        let packed = web::build(web::For::Here).and_then(|()| package::pack());
+        native.join().expect("it returns its errors")?;
+        packed
+    })?;
+    browser(&packed)
+}
+
+/// Cargo, with clippy's lints as errors for the packages of this workspace. What `cargo clippy` does in a pass
+/// of its own over all dependencies is done here while the tests are compiled.
+fn linted() -> Command {
+    let mut cargo = tools::cargo();
+    cargo
+        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+        .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    cargo
+}
+
+fn tests_of(package: &str) -> Command {
+    let mut cargo = linted();
+    cargo.args(["test", "--release", "--package", package]);
+    cargo
+}
+
+/// The tests that need no browser; what they say comes when they are done.
+fn native() -> Result<()> {
+    for package in ["photorecall", "xtask"] {
+        tools::run_apart(tests_of(package).env("PHOTORECALL_RANGES", ranges()))?;
+    }
+    Ok(())
+}
+
+fn browser(packed: &Path) -> Result<()> {
     let chromium = tools::chromium()?;
     let album = album::fetch()?;
     let mut scripts: Vec<_> = std::fs::read_dir(paths::root().join("tests/browser"))

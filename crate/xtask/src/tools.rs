@@ -23,6 +23,25 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// As [`run`], beside another command: what it says comes as a whole when it has ended.
+pub fn run_apart(command: &mut Command) -> Result<()> {
+    let start = Instant::now();
+    let told = command
+        .output()
+        .with_context(|| format!("{} does not start", line(command)))?;
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!(
+        "$ {}\n{}{}  {seconds:.0} s",
+        line(command),
+        String::from_utf8_lossy(&told.stdout),
+        String::from_utf8_lossy(&told.stderr),
+    );
+    if !told.status.success() {
+        bail!("{} ended with {}", line(command), told.status);
+    }
+    Ok(())
+}
+
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words
