@@ -149,6 +149,14 @@ pub enum Error {
     /// An embedding with an infinite or undefined value, or of length zero.
     #[error("the embedding has no direction: a value is not finite, or all are zero")]
     NoDirection,
+    /// A vector so long that its distances are beyond what is computed with.
+    #[error("a vector of length {found:e}; those up to {most:e} can be compared")]
+    TooLong {
+        /// The vector's.
+        found: f64,
+        /// The most.
+        most: f64,
+    },
     /// A query that cannot be understood.
     #[error("the query, at character {}: {problem}", at + 1)]
     Query {
@@ -290,6 +298,7 @@ impl Error {
             Error::ModelMismatch { .. } => "model_mismatch",
             Error::Dimension { .. } => "dimension",
             Error::NoDirection => "no_direction",
+            Error::TooLong { .. } => "bad_argument",
             Error::Query { .. } => "query",
             Error::Cursor => "cursor",
             Error::Missing { .. } => "missing",

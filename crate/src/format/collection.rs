@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::read::damaged;
 use super::vectors::{read_vectors, write_vectors};
-use super::{Container, Form, Kind, Writer, bytes_of_u32, bytes_of_u64, u32_of, u64_of};
+use super::{Container, Form, Kind, Writer};
+use super::{bytes_of_f32, bytes_of_u32, bytes_of_u64, f32_of, u32_of, u64_of};
 use crate::error::Result;
-use crate::index::{Bitset, Collection, Part};
+use crate::index::{Bitset, Collection, Metric, Part, Space};
 
 /// What a collection says of itself, in JSON.
 #[derive(Serialize, Deserialize)]
 struct Meta {
     dim: usize,
+    #[serde(default)]
+    metric: Metric,
     next: u32,
     parts: usize,
 }
@@ -26,6 +29,7 @@ struct PartMeta {
 pub fn write_collection(collection: &Collection) -> Vec<u8> {
     let meta = Meta {
         dim: collection.dim(),
+        metric: collection.metric(),
         next: collection.next(),
         parts: collection.parts().len(),
     };
@@ -46,9 +50,9 @@ pub fn read_collection(name: &str, bytes: &[u8]) -> Result<Collection> {
     let mut parts = Vec::new();
     for at in 0..meta.parts {
         let part = container.section(&name_of(at))?;
-        parts.push(read_part(name, meta.dim, part)?);
+        parts.push(read_part(name, &meta, part)?);
     }
-    Collection::from_parts(meta.dim, meta.next, parts)
+    Collection::from_parts(meta.dim, meta.metric, meta.next, parts)
         .ok_or_else(|| damaged(name, "its parts do not fit together"))
 }
 
@@ -56,24 +60,48 @@ fn write_part(part: &Part) -> Vec<u8> {
     let meta = PartMeta {
         form: Form::of(&part.vectors),
     };
-    let writer = Writer::new(Kind::Part)
+    let mut writer = Writer::new(Kind::Part)
         .section("meta", json(&meta))
         .section("ids", bytes_of_u32(&part.ids))
         .section("removed", bytes_of_u64(part.removed.words()));
+    if part.space != Space::default() {
+        let space = [&[part.space.scale], &part.space.origin[..]].concat();
+        writer = writer.section("space", bytes_of_f32(&space));
+    }
     write_vectors(writer, &part.vectors).finish()
 }
 
-fn read_part(name: &str, dim: usize, bytes: &[u8]) -> Result<Part> {
+fn read_part(name: &str, of: &Meta, bytes: &[u8]) -> Result<Part> {
     let container = Container::open(name, Kind::Part, bytes)?;
     let meta: PartMeta = parsed(name, container.section("meta")?)?;
     let ids = u32_of(container.section("ids")?).ok_or_else(|| damaged(name, "its ids"))?;
     let removed = u64_of(container.section("removed")?)
         .and_then(|words| Bitset::from_words(words, ids.len()))
         .ok_or_else(|| damaged(name, "its removed rows"))?;
+    let axes = match meta.form {
+        Form::Flat => of.dim,
+        Form::Compact => of.metric.axes(of.dim),
+    };
     Ok(Part {
-        vectors: read_vectors(name, meta.form, dim, &container)?,
+        vectors: read_vectors(name, meta.form, axes, &container)?,
+        space: read_space(name, of.metric, &container)?,
         ids,
         removed,
+    })
+}
+
+fn read_space(name: &str, metric: Metric, container: &Container<'_>) -> Result<Space> {
+    if metric == Metric::Cosine {
+        return Ok(Space::default());
+    }
+    let space = f32_of(container.section("space")?);
+    let (scale, origin) = space
+        .as_deref()
+        .and_then(<[f32]>::split_first)
+        .ok_or_else(|| damaged(name, "its space"))?;
+    Ok(Space {
+        scale: *scale,
+        origin: origin.to_vec(),
     })
 }
 

@@ -56,12 +56,18 @@ struct Outcome {
     cost: usize,
 }
 
-/// The plan of an index whose vectors `vector(row, out)` fills in, in the index's own order.
+/// What makes a query of a vector like the rows.
+pub(super) type Asked<'a> = &'a (dyn Fn(&[f32]) -> Vec<f32> + Sync);
+
+/// The plan of an index whose vectors `vector(row, out)` fills in, in the index's own order, for queries as
+/// `asked` makes them.
 pub(super) fn plan(
     index: &Compact,
     seed: u64,
     vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    asked: Asked<'_>,
 ) -> Plan {
+    let queries = |like: &[f32]| like.chunks_exact(index.dim()).flat_map(asked).collect();
     let mut random = Random(seed ^ 0xCA11);
     let rows = random.sample(index.len(), QUERIES);
     let photos: Vec<f32> = rows
@@ -76,12 +82,12 @@ pub(super) fn plan(
         let some = photos.chunks_exact(index.dim()).skip(odd).step_by(2);
         let words = pseudo_words(index, some, lean, &mut random);
         let count = words.len() / index.dim();
-        Sample::new(index, words, vec![None; count], vector)
+        Sample::new(index, queries(&words), vec![None; count], vector)
     };
     let (word, leaning) = (words(0, 0.0), words(1, LEAN));
     let photo = Sample::new(
         index,
-        photos,
+        queries(&photos),
         rows.iter().map(|row| Some(*row as u32)).collect(),
         vector,
     );

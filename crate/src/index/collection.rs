@@ -6,88 +6,68 @@
 //! ```
 
 use super::parallel::each;
-use super::{Bitset, Hit, Recall, Search, Vectors, normalise};
+use super::{Bitset, Hit, Metric, Part, Recall, Search, normalise};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 
-/// Unit vectors of one length, each under the number that it was given.
+/// The longest vectors whose distances and inner products f32 holds.
+const LENGTH_MOST: f64 = 1e18;
+
+/// Vectors of one dimension, each under the number that it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
     dim: usize,
+    metric: Metric,
     next: u32,
     parts: Vec<Part>,
 }
 
-/// Some of a [`Collection`]'s rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// The rows.
-    pub vectors: Vectors,
-    /// The id of each row `[rows]`.
-    pub ids: Vec<u32>,
-    /// Rows that were removed.
-    pub removed: Bitset,
-}
-
-impl Part {
-    fn growing(dim: usize) -> Self {
-        Self {
-            vectors: Vectors::new(dim),
-            ids: Vec::new(),
-            removed: Bitset::default(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.ids.len() - self.removed.count()
-    }
-
-    /// Hits on rows, as hits on their ids.
-    fn by_id(&self, hits: Vec<Hit>) -> impl Iterator<Item = Hit> {
-        hits.into_iter().map(|hit| Hit {
-            id: self.ids[hit.id as usize],
-            ..hit
-        })
-    }
-
-    /// Rows that take no part when only the ids in `allowed` do.
-    fn hidden(&self, allowed: Option<&Bitset>) -> Bitset {
-        let mut hidden = self.removed.clone();
-        if let Some(allowed) = allowed {
-            for (row, id) in self.ids.iter().enumerate() {
-                if !allowed.contains(*id as usize) {
-                    hidden.insert(row);
-                }
-            }
-        }
-        hidden
-    }
-}
-
 impl Collection {
-    /// An empty collection of vectors with `dim` axes.
+    /// An empty collection of vectors with `dim` axes, compared by their cosine.
     ///
     /// # Errors
     /// [`Error::Dimension`] when `dim` is 0.
     pub fn new(dim: usize) -> Result<Self> {
-        Self::from_parts(dim, 0, Vec::new()).ok_or(Error::Dimension {
+        Self::with_metric(dim, Metric::Cosine)
+    }
+
+    /// An empty collection of vectors with `dim` axes, compared by `metric`.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] when `dim` is 0.
+    ///
+    /// ```
+    /// use photorecall::Kernels;
+    /// use photorecall::index::{Collection, Metric, Recall};
+    ///
+    /// # fn main() -> photorecall::Result<()> {
+    /// let mut places = Collection::with_metric(2, Metric::L2)?;
+    /// places.add(&[0.0, 0.0, 3.0, 4.0])?;
+    /// let hits = places.search(&[3.0, 3.0], 1, None, Recall::High, Kernels::best())?;
+    /// assert_eq!((hits[0].id, hits[0].score), (1, 1.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_metric(dim: usize, metric: Metric) -> Result<Self> {
+        Self::from_parts(dim, metric, 0, Vec::new()).ok_or(Error::Dimension {
             expected: 1,
             found: dim,
         })
     }
 
     /// From stored parts; `None` when they do not fit together: an id twice, or one from `next` on.
-    pub fn from_parts(dim: usize, next: u32, parts: Vec<Part>) -> Option<Self> {
+    pub fn from_parts(dim: usize, metric: Metric, next: u32, parts: Vec<Part>) -> Option<Self> {
         let mut seen = Bitset::new(next as usize);
-        let whole = |part: &Part| {
-            let rows = part.ids.len();
-            part.vectors.len() == rows && part.removed.len() == rows && part.vectors.dim() == dim
-        };
         let mut fresh = |id: &u32| *id < next && seen.insert(*id as usize);
         let fits = dim > 0
-            && parts.iter().all(whole)
+            && parts.iter().all(|part| part.is_whole(metric, dim))
             && parts.iter().flat_map(|part| &part.ids).all(&mut fresh);
-        fits.then_some(Self { dim, next, parts })
+        fits.then(|| Self {
+            dim,
+            metric,
+            next,
+            parts: parts.into_iter().map(|part| part.ranked(metric)).collect(),
+        })
     }
 
     /// The parts, to be stored.
@@ -98,6 +78,11 @@ impl Collection {
     /// Axes of a vector.
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// What they are compared by.
+    pub fn metric(&self) -> Metric {
+        self.metric
     }
 
     /// How many vectors there are.
@@ -115,22 +100,21 @@ impl Collection {
         self.next
     }
 
-    /// Adds vectors `[n, dim]`, of any length but zero; they are kept at length one. The first one gets
-    /// the id [`Collection::next`]. All are added, or none.
+    /// Adds vectors `[n, dim]`. With [`Metric::Cosine`] they are of any length but zero, and kept at length
+    /// one. The first one gets the id [`Collection::next`]. All are added, or none.
     ///
     /// # Errors
     /// [`Error::Dimension`] when there is no whole number of them; [`Error::NoDirection`] for one that is
-    /// zero or not finite.
+    /// not finite or, with the cosine, zero; [`Error::TooLong`] for one longer than 10¹⁸.
     pub fn add(&mut self, vectors: &[f32]) -> Result<()> {
-        let units = self.units(vectors)?;
-        if !matches!(self.parts.last(), Some(part) if matches!(part.vectors, Vectors::Flat(_))) {
-            self.parts.push(Part::growing(self.dim));
+        let vectors = self.checked(vectors)?;
+        if !self.parts.last().is_some_and(|part| part.takes(&vectors)) {
+            let part = Part::growing(self.metric, self.dim, &vectors);
+            self.parts.push(part);
         }
         let part = self.parts.last_mut().expect("one was pushed");
-        for unit in units {
-            part.vectors.push(&unit);
-            part.ids.push(self.next);
-            part.removed.push();
+        for vector in vectors {
+            part.push(self.next, &vector);
             self.next += 1;
         }
         Ok(())
@@ -146,7 +130,7 @@ impl Collection {
     pub fn vector(&self, id: u32) -> Option<Vec<f32>> {
         let (part, row) = self.place(id)?;
         let part = &self.parts[part];
-        (!part.removed.contains(row)).then(|| part.vectors.vector(row))
+        (!part.removed.contains(row)).then(|| part.vector(self.metric, row))
     }
 
     /// The part and the row of an id, whether it was removed or not.
@@ -156,10 +140,11 @@ impl Collection {
     }
 
     /// The `k` vectors nearest to `query` `[dim]` whose ids are in `allowed`, best first; a hit's `id` is
-    /// the vector's, its score the cosine.
+    /// the vector's, its score what the metric says: the cosine or the inner product, the largest first, or
+    /// the squared distance, the smallest first.
     ///
     /// # Errors
-    /// [`Error::Dimension`] or [`Error::NoDirection`] for a query that cannot be compared.
+    /// [`Error::Dimension`], [`Error::NoDirection`] or [`Error::TooLong`] for a query that cannot be compared.
     pub fn search(
         &self,
         query: &[f32],
@@ -168,7 +153,7 @@ impl Collection {
         recall: Recall,
         kernels: &Kernels,
     ) -> Result<Vec<Hit>> {
-        let query = self.unit(query)?;
+        let query = self.query(query)?;
         Ok(self.nearest(&query, k, &self.shown(allowed), (recall, kernels)))
     }
 
@@ -176,8 +161,8 @@ impl Collection {
     /// every core.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when there is no whole number of them; [`Error::NoDirection`] for one that
-    /// cannot be compared: then none is answered.
+    /// [`Error::Dimension`] when there is no whole number of them; [`Error::NoDirection`] or
+    /// [`Error::TooLong`] for one that cannot be compared: then none is answered.
     pub fn search_batch(
         &self,
         queries: &[f32],
@@ -186,55 +171,70 @@ impl Collection {
         recall: Recall,
         kernels: &Kernels,
     ) -> Result<Vec<Vec<Hit>>> {
-        let queries = self.units(queries)?;
+        let queries = self.checked(queries)?;
+        queries.iter().try_for_each(|query| self.directed(query))?;
         let shown = self.shown(allowed);
         let answer = |at: usize| self.nearest(&queries[at], k, &shown, (recall, kernels));
         Ok(each(queries.len(), answer))
     }
 
-    /// All vectors whose cosine to `query` `[dim]` is `least` or more and whose ids are in `allowed`, best
-    /// first; none when `least` is not a number. Exact by the codes: each has the score that
-    /// [`Collection::search`] gives it, and none is left out.
+    /// All vectors whose ids are in `allowed` and whose score is `limit` or better, best first: a cosine or an
+    /// inner product of `limit` or more, a squared distance of `limit` or less to `query` `[dim]`; none when
+    /// `limit` is not a number. Exact by the codes: each has the score that [`Collection::search`] gives it,
+    /// and none is left out.
     ///
     /// # Errors
     /// As [`Collection::search`].
     pub fn range(
         &self,
         query: &[f32],
-        least: f32,
+        limit: f32,
         allowed: Option<&Bitset>,
         kernels: &Kernels,
     ) -> Result<Vec<Hit>> {
-        let query = self.unit(query)?;
+        let query = self.query(query)?;
+        let least = self.metric.signed(limit);
         let mut hits = Vec::new();
         for (part, hidden) in self.shown(allowed) {
-            let found = part.vectors.range(&query, least, &hidden, kernels);
-            hits.extend(part.by_id(found));
+            hits.extend(part.range(self.metric, (&query, least), &hidden, kernels));
         }
         hits.sort_by(Hit::order);
-        Ok(hits)
+        Ok(self.valued(hits))
     }
 
-    fn unit(&self, query: &[f32]) -> Result<Vec<f32>> {
+    /// A query that can be compared.
+    fn query(&self, query: &[f32]) -> Result<Vec<f32>> {
         if query.len() != self.dim {
             return Err(Error::Dimension {
                 expected: self.dim,
                 found: query.len(),
             });
         }
-        normalise(query.to_vec())
+        let mut checked = self.checked(query)?;
+        let query = checked.remove(0);
+        self.directed(&query)?;
+        Ok(query)
     }
 
-    /// Vectors `[n, dim]` at length one.
-    fn units(&self, vectors: &[f32]) -> Result<Vec<Vec<f32>>> {
+    /// Every inner product with zero is zero: nothing is nearest to it.
+    fn directed(&self, query: &[f32]) -> Result<()> {
+        let tells = self.metric != Metric::Ip || query.iter().any(|x| *x != 0.0);
+        tells.then_some(()).ok_or(Error::NoDirection)
+    }
+
+    /// Vectors `[n, dim]`, finite; with the cosine at length one.
+    fn checked(&self, vectors: &[f32]) -> Result<Vec<Vec<f32>>> {
         if !vectors.len().is_multiple_of(self.dim) {
             return Err(Error::Dimension {
                 expected: self.dim,
                 found: vectors.len() % self.dim,
             });
         }
-        let rows = vectors.chunks_exact(self.dim);
-        rows.map(|row| normalise(row.to_vec())).collect()
+        let rows = vectors.chunks_exact(self.dim).map(<[f32]>::to_vec);
+        match self.metric {
+            Metric::Cosine => rows.map(normalise).collect(),
+            Metric::Ip | Metric::L2 => rows.map(of_length).collect(),
+        }
     }
 
     /// The parts that have vectors, and the rows of each that take no part.
@@ -254,15 +254,21 @@ impl Collection {
         for (part, hidden) in shown {
             let search = Search {
                 query,
-                k: k.min(part.len()),
+                k,
                 hidden,
                 recall,
             };
-            let (found, _) = part.vectors.search(&search, kernels);
-            hits.extend(part.by_id(found));
+            hits.extend(part.nearest(self.metric, &search, kernels));
         }
         hits.sort_by(Hit::order);
         hits.truncate(k);
+        self.valued(hits)
+    }
+
+    /// Hits with the metric's own values.
+    fn valued(&self, mut hits: Vec<Hit>) -> Vec<Hit> {
+        hits.iter_mut()
+            .for_each(|hit| hit.score = self.metric.signed(hit.score));
         hits
     }
 
@@ -281,157 +287,33 @@ impl Collection {
         }
         let vector = |row: usize, out: &mut [f32]| {
             let (at, row) = live[row];
-            self.parts[at].vectors.decode_into(row, out);
+            out.copy_from_slice(&self.parts[at].vector(self.metric, row));
         };
+        let ids: Vec<u32> = live
+            .iter()
+            .map(|(at, row)| self.parts[*at].ids[*row])
+            .collect();
         let mean = self.parts.iter().find_map(|part| part.vectors.mean());
-        let (vectors, order) = Vectors::build(live.len(), self.dim, mean, &vector);
-        let id = |row: &u32| {
-            let (at, row) = live[*row as usize];
-            self.parts[at].ids[row]
-        };
-        let sealed = Part {
-            ids: order.iter().map(id).collect(),
-            removed: Bitset::new(order.len()),
-            vectors,
-        };
+        let sealed = Part::sealed((self.metric, self.dim), mean, &ids, &vector);
         self.parts = vec![sealed];
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::index::random::Random;
-
-    const DIM: usize = 32;
-
-    fn filled(rows: usize) -> (Collection, Vec<f32>) {
-        let mut random = Random(5);
-        let vectors: Vec<f32> = (0..rows * DIM).map(|_| random.normal()).collect();
-        let mut collection = Collection::new(DIM).expect("a length");
-        collection.add(&vectors).expect("vectors");
-        (collection, vectors)
+/// A vector whose distances and inner products f32 holds.
+fn of_length(vector: Vec<f32>) -> Result<Vec<f32>> {
+    let squares = vector.iter().map(|x| f64::from(*x) * f64::from(*x));
+    let length = squares.sum::<f64>().sqrt();
+    if !length.is_finite() {
+        return Err(Error::NoDirection);
     }
-
-    fn found(collection: &Collection, query: &[f32], allowed: Option<&Bitset>) -> Vec<u32> {
-        let hits = collection.search(query, 5, allowed, Recall::Exact, Kernels::best());
-        hits.expect("a query").iter().map(|hit| hit.id).collect()
-    }
-
-    #[test]
-    fn ids_stay_through_removal_growth_and_compaction() {
-        let (mut collection, vectors) = filled(3000);
-        let of = |id: usize| &vectors[id * DIM..][..DIM];
-        assert!(collection.remove(7) && !collection.remove(7) && !collection.remove(9999));
-        collection.compact();
-        collection.add(of(7)).expect("a vector");
-        for id in [0, 1234, 2999] {
-            assert_eq!(found(&collection, of(id), None)[0], id as u32);
-        }
-        assert_eq!(
-            found(&collection, of(7), None)[0],
-            3000,
-            "the one added last"
-        );
-        assert_eq!((collection.len(), collection.next()), (3000, 3001));
-        assert!(collection.remove(1234));
-        collection.compact();
-        assert_ne!(found(&collection, of(1234), None)[0], 1234);
-        assert_eq!(collection.len(), 2999);
-        assert_eq!(collection.vector(1234), None);
-    }
-
-    #[test]
-    fn only_what_is_allowed_is_found() {
-        let (mut collection, vectors) = filled(2500);
-        collection.compact();
-        let mut allowed = Bitset::new(collection.next() as usize);
-        for id in [3, 30, 300] {
-            allowed.insert(id);
-        }
-        let mut ids = found(&collection, &vectors[..DIM], Some(&allowed));
-        ids.sort_unstable();
-        assert_eq!(ids, [3, 30, 300]);
-    }
-
-    /// Compact rows, rows beside them, and some of either removed.
-    fn mixed() -> (Collection, Vec<f32>) {
-        let (mut collection, vectors) = filled(2600);
-        collection.compact();
-        collection.add(&vectors[..40 * DIM]).expect("vectors");
-        for id in [3, 900, 2610] {
-            assert!(collection.remove(id));
-        }
-        (collection, vectors)
-    }
-
-    #[test]
-    fn a_range_is_all_that_an_exhaustive_search_finds_down_to_its_score() {
-        let (collection, vectors) = mixed();
-        let mut allowed = Bitset::new(collection.next() as usize);
-        (0..2640).filter(|id| id % 3 != 0).for_each(|id| {
-            allowed.insert(id);
+    if length > LENGTH_MOST {
+        return Err(Error::TooLong {
+            found: length,
+            most: LENGTH_MOST,
         });
-        for (at, query) in vectors.chunks_exact(DIM).take(5).enumerate() {
-            for allowed in [None, Some(&allowed)] {
-                let all = collection.len();
-                let all = collection.search(query, all, allowed, Recall::Exact, Kernels::best());
-                let all = all.expect("a query");
-                for least in [all[0].score, all[20].score, 0.3, -2.0, 2.0, f32::NAN] {
-                    let found = collection.range(query, least, allowed, Kernels::best());
-                    let enough = all.iter().take_while(|hit| hit.score >= least);
-                    let enough: Vec<Hit> = enough.copied().collect();
-                    assert_eq!(found.expect("a query"), enough, "query {at} from {least}");
-                }
-            }
-        }
     }
-
-    #[test]
-    fn a_batch_answers_as_single_searches_do() {
-        let (collection, vectors) = mixed();
-        let queries = &vectors[..50 * DIM];
-        for (k, recall) in [(7, Recall::Fast), (30, Recall::High), (0, Recall::Exact)] {
-            let together = collection.search_batch(queries, k, None, recall, Kernels::best());
-            let single = |query| collection.search(query, k, None, recall, Kernels::best());
-            let singly: Result<Vec<_>> = queries.chunks_exact(DIM).map(single).collect();
-            assert_eq!(together.expect("queries"), singly.expect("queries"));
-        }
-        let none = collection.search_batch(&[], 5, None, Recall::Fast, Kernels::best());
-        assert_eq!(none.expect("no queries"), Vec::<Vec<Hit>>::new());
-    }
-
-    #[test]
-    fn an_empty_collection_has_nothing_in_range() {
-        let (mut collection, vectors) = filled(3);
-        (0..3).for_each(|id| assert!(collection.remove(id)));
-        let found = collection.range(&vectors[..DIM], -2.0, None, Kernels::best());
-        assert_eq!(found.expect("a query"), []);
-    }
-
-    #[test]
-    fn what_cannot_be_compared_is_refused_and_nothing_is_added() {
-        let (mut collection, _) = filled(3);
-        let mut two = vec![1.0; 2 * DIM];
-        two[DIM..].fill(0.0);
-        assert!(matches!(collection.add(&two), Err(Error::NoDirection)));
-        assert!(matches!(
-            collection.add(&[1.0; 40]),
-            Err(Error::Dimension {
-                expected: DIM,
-                found: 8
-            })
-        ));
-        assert_eq!(collection.len(), 3);
-        let query = [f32::NAN; DIM];
-        let nothing = collection.search(&query, 1, None, Recall::Fast, Kernels::best());
-        assert!(matches!(nothing, Err(Error::NoDirection)));
-        let nothing = collection.range(&query, 0.0, None, Kernels::best());
-        assert!(matches!(nothing, Err(Error::NoDirection)));
-        let short = collection.range(&[1.0; 5], 0.0, None, Kernels::best());
-        assert!(matches!(short, Err(Error::Dimension { found: 5, .. })));
-        let batch = collection.search_batch(&[1.0; 40], 1, None, Recall::Fast, Kernels::best());
-        assert!(matches!(batch, Err(Error::Dimension { found: 8, .. })));
-        assert!(Collection::new(0).is_err());
-    }
+    Ok(vector)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 //! Rows lie in the order of their lists, so that a list is a range and needs no ids. All that decides
 //! the order of hits is computed in integers or in f32 in a fixed order: every machine gives the same.
 
+use super::calibrate::Asked;
 use super::codebook::Codebook;
 use super::decide::{Base, Prepared};
 use super::graph::{Graph, Walk};
@@ -103,13 +104,28 @@ impl Compact {
         mean: Option<&[f32]>,
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> (Self, Vec<u32>) {
+        Self::build_asked((rows, dim), seed, mean, vector, &<[f32]>::to_vec)
+    }
+
+    /// As [`Compact::build`], for queries that lie elsewhere than the rows: the plan is measured with what
+    /// `asked` makes of rows and of others like them.
+    ///
+    /// # Panics
+    /// As [`Compact::build`].
+    pub(super) fn build_asked(
+        (rows, dim): (usize, usize),
+        seed: u64,
+        mean: Option<&[f32]>,
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+        asked: Asked<'_>,
+    ) -> (Self, Vec<u32>) {
         assert!(
             rows > 0 && rows < 1 << 31 && dim > 0,
             "{rows} rows of {dim}"
         );
         let trained = Trained::new(rows, dim, seed, mean, vector);
         let scan = Pq::train(&trained.residuals(), dim, seed);
-        Self::built((trained, scan), rows, seed, vector)
+        Self::built((trained, scan), rows, seed, (vector, asked))
     }
 
     /// As [`Compact::build`], with what shards share in place of a sample of the rows.
@@ -128,14 +144,14 @@ impl Compact {
             codes: Vec::new(),
         };
         let trained = Trained::of(codebook.centroids.clone());
-        Self::built((trained, scan), rows, seed, vector)
+        Self::built((trained, scan), rows, seed, (vector, &<[f32]>::to_vec))
     }
 
     fn built(
         (trained, mut scan): (Trained, Pq),
         rows: usize,
         seed: u64,
-        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+        (vector, asked): (&(dyn Fn(usize, &mut [f32]) + Sync), Asked<'_>),
     ) -> (Self, Vec<u32>) {
         let dim = trained.mean.len();
         let (lists, order) = trained.deal(rows, vector);
@@ -164,7 +180,7 @@ impl Compact {
             out.iter_mut().zip(&coarse).for_each(|(x, c)| *x -= c);
         });
         let mut index = Self { parts };
-        index.parts.plan = super::calibrate::plan(&index, seed, &ordered);
+        index.parts.plan = super::calibrate::plan(&index, seed, &ordered, asked);
         (index, order)
     }
 
@@ -177,7 +193,7 @@ impl Compact {
         self.parts.fine = Lvq::encode(mean, self.len(), vector);
         self.parts.base = Base::Mean;
         self.parts.graph = graph_build::build(&self.parts);
-        self.parts.plan = super::calibrate::plan(&self, seed, vector);
+        self.parts.plan = super::calibrate::plan(&self, seed, vector, &<[f32]>::to_vec);
         self
     }
 

@@ -12,7 +12,7 @@ use super::parallel::fill_rows;
 use crate::kernels::Kernels;
 
 /// The largest magnitude of a query's numbers: their products with int8 add up exactly in i32.
-const QUERY_MOST: f32 = 4095.0;
+pub(super) const QUERY_MOST: f32 = 4095.0;
 
 /// Rows of vectors in eight bits an axis.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,6 +10,8 @@
 //! range     all rows that score enough
 //! bitset    which rows take part
 //! collection  vectors under ids: what is used without photos
+//!   part      rows in a space of their own
+//!   metric    cosine, inner product, L2, and how the compact form is asked for each
 //! ```
 //! Knows neither photos nor files.
 
@@ -26,8 +28,10 @@ mod graph_build;
 mod ivf;
 mod kmeans;
 mod lvq;
+mod metric;
 mod normalise;
 mod parallel;
+mod part;
 mod planner;
 mod pq;
 mod random;
@@ -42,13 +46,15 @@ mod vectors;
 pub use bitset::Bitset;
 pub use coarse::{Coarse, Probe};
 pub use codebook::Codebook;
-pub use collection::{Collection, Part};
+pub use collection::Collection;
 pub use compact::{Compact, Parts, Search};
 pub use decide::Base;
 pub use graph::Graph;
 pub use ivf::Lists;
 pub use lvq::Lvq;
+pub use metric::{Metric, Space};
 pub use normalise::normalise;
+pub use part::Part;
 pub use planner::{Effort, Efforts, Explanation, Leaning, Plan, Recall};
 pub use pq::Pq;
 pub use top::Hit;

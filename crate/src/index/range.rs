@@ -10,7 +10,7 @@
 
 use super::compact::Compact;
 use super::decide::{Base, Prepared};
-use super::lvq::Dots;
+use super::lvq::{Dots, QUERY_MOST};
 use super::{Bitset, Hit, TwoTier, Vectors};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
@@ -60,6 +60,18 @@ impl Compact {
             self.range_of_list(list, (&query, least), (hidden, kernels), &mut found);
         }
         best_first(found)
+    }
+
+    /// How far an axis of a row may be from that of the vector it was made of, but for rounding.
+    pub(super) fn most_error(&self) -> f32 {
+        self.parts().fine.scales.iter().copied().fold(0.0, f32::max) / 2.0
+    }
+
+    /// How far the thirteen bits of a unit query may put its inner product with a row: half a step an axis,
+    /// with what the centroids and the finer codes are of the row, which is shorter than 3 together.
+    pub(super) fn most_query_error(&self, query: &[f32]) -> f32 {
+        let most = query.iter().fold(0f32, |most, x| most.max(x.abs()));
+        3.0 * most / (2.0 * QUERY_MOST) * (query.len() as f32).sqrt()
     }
 
     fn range_of_list(

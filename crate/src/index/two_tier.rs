@@ -25,6 +25,8 @@ const MIN_CANDIDATES: usize = 64;
 pub struct TwoTier {
     dim: usize,
     rows: Rows,
+    /// |x|²/2 `[rows]`, where the nearest are those at the least distance.
+    squares: Option<Vec<f32>>,
 }
 
 /// The bare arrays of a [`TwoTier`], as they are stored.
@@ -46,7 +48,21 @@ impl TwoTier {
         Self {
             dim,
             rows: Rows::default(),
+            squares: None,
         }
+    }
+
+    /// The same rows, of which those at the least distance are the nearest: the score is x·y − |x|²/2, which
+    /// is (|y|² − |x − y|²)/2.
+    #[must_use]
+    pub fn by_distance(mut self) -> Self {
+        self.squares = Some((0..self.len()).map(|id| self.half_square(id)).collect());
+        self
+    }
+
+    fn half_square(&self, id: usize) -> f32 {
+        let squares = self.halves(id).iter().map(|x| x.to_f64() * x.to_f64());
+        (squares.sum::<f64>() / 2.0) as f32
     }
 
     /// From stored arrays; `None` when their lengths differ or a number is not finite.
@@ -61,7 +77,11 @@ impl TwoTier {
             .chain(&rows.offsets)
             .all(|x| x.is_finite())
             && rows.halves.iter().all(|x| x.is_finite());
-        (dim > 0 && lengths && finite).then_some(Self { dim, rows })
+        (dim > 0 && lengths && finite).then_some(Self {
+            dim,
+            rows,
+            squares: None,
+        })
     }
 
     /// The arrays, to be stored.
@@ -84,7 +104,7 @@ impl TwoTier {
         self.dim
     }
 
-    /// Appends a vector `[dim]`, each value in [-1, 1].
+    /// Appends a vector `[dim]`, each value within what f16 holds.
     ///
     /// # Panics
     /// When its length is not `dim`.
@@ -103,6 +123,10 @@ impl TwoTier {
         self.rows
             .halves
             .extend(vector.iter().map(|&x| f16::from_f32(x)));
+        if self.squares.is_some() {
+            let square = self.half_square(self.len() - 1);
+            self.squares.iter_mut().for_each(|all| all.push(square));
+        }
     }
 
     /// The vector of a row, as the finer tier has it.
@@ -123,7 +147,7 @@ impl TwoTier {
     }
 
     /// The `k` rows nearest to `query` `[dim]` that are not in `hidden`, best first. The score is the
-    /// inner product with the finer tier: the cosine, for unit vectors.
+    /// inner product with the finer tier: the cosine, for unit vectors; or as [`TwoTier::by_distance`] says.
     ///
     /// # Panics
     /// When the query's length is not `dim`.
@@ -155,8 +179,11 @@ impl TwoTier {
             .halves(id)
             .iter()
             .zip(query)
-            .map(|(x, y)| x.to_f64() * f64::from(*y));
-        products.sum::<f64>() as f32
+            .map(|(x, y)| (x.to_f64(), f64::from(*y)));
+        match self.squares {
+            None => products.map(|(x, y)| x * y).sum::<f64>() as f32,
+            Some(_) => products.map(|(x, y)| x * (y - x / 2.0)).sum::<f64>() as f32,
+        }
     }
 
     fn scan(
@@ -176,7 +203,11 @@ impl TwoTier {
                 continue;
             }
             let product = kernels.dot_i8(row, &codes) as f32 * (self.rows.scales[id] * step);
-            let score = product + self.rows.offsets[id] * (total as f32 * step);
+            let product = product + self.rows.offsets[id] * (total as f32 * step);
+            let score = self
+                .squares
+                .as_ref()
+                .map_or(product, |squares| product - squares[id]);
             top.offer(Hit {
                 id: id as u32,
                 score,

@@ -1,0 +1,232 @@
+//! Some of a collection's rows: flat or compact, in a space of their own.
+//!
+//! ```text
+//! query ─ flat: scaled │ compact: lifted ─▶ Vectors ─▶ SPARE more than k ─ decoded, by the metric itself ─▶ k hits
+//! ```
+//! With cosine the index's own score is the metric, and nothing is decoded. Any other is computed of the
+//! query and the decoded vector, so that what is very near has a distance that is very small.
+
+use super::{Bitset, Compact, Hit, Metric, Search, Space, Vectors};
+use crate::kernels::Kernels;
+
+/// Rows beyond those wanted that are decoded, at least.
+const SPARE: usize = 16;
+
+/// Some of a [`Collection`](super::Collection)'s rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The rows.
+    pub vectors: Vectors,
+    /// Where they lie.
+    pub space: Space,
+    /// The id of each row `[rows]`.
+    pub ids: Vec<u32>,
+    /// Rows that were removed.
+    pub removed: Bitset,
+}
+
+impl Part {
+    /// No rows yet, in a space for `vectors` and others like them.
+    pub(super) fn growing(metric: Metric, dim: usize, vectors: &[Vec<f32>]) -> Self {
+        let of = |row: usize, out: &mut [f32]| out.copy_from_slice(&vectors[row]);
+        let part = Self {
+            space: space(metric, dim, vectors.len(), &of),
+            vectors: Vectors::new(dim),
+            ids: Vec::new(),
+            removed: Bitset::default(),
+        };
+        part.ranked(metric)
+    }
+
+    /// The best form for `rows` vectors; `vector(row, out)` fills one `[dim]` in, `id(row)` is its id. For
+    /// `mean` see [`Vectors::build`].
+    pub(super) fn sealed(
+        (metric, dim): (Metric, usize),
+        mean: Option<&[f32]>,
+        ids: &[u32],
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> Self {
+        let rows = ids.len();
+        let space = space(metric, dim, rows, vector);
+        let (vectors, order) = if metric == Metric::Cosine || rows < Vectors::COMPACT_ROWS {
+            Vectors::build(rows, dim, mean, &|row, out| {
+                let mut x = vec![0.0; dim];
+                vector(row, &mut x);
+                out.copy_from_slice(&space.flat(&x));
+            })
+        } else {
+            let (index, order) = lifted(&space, (metric, dim), rows, vector);
+            (Vectors::Compact(Box::new(index)), order)
+        };
+        let part = Self {
+            vectors,
+            space,
+            ids: order.iter().map(|row| ids[*row as usize]).collect(),
+            removed: Bitset::new(rows),
+        };
+        part.ranked(metric)
+    }
+
+    /// Whether the arrays fit together, for vectors of `dim` axes.
+    pub(super) fn is_whole(&self, metric: Metric, dim: usize) -> bool {
+        let (rows, axes) = (self.ids.len(), self.axes(metric, dim));
+        self.vectors.len() == rows
+            && self.removed.len() == rows
+            && self.vectors.dim() == axes
+            && self.space.is_whole(metric, dim)
+    }
+
+    /// The same part, its flat rows ranked as the metric wants.
+    pub(super) fn ranked(mut self, metric: Metric) -> Self {
+        if let (Vectors::Flat(flat), Metric::L2) = (&mut self.vectors, metric) {
+            *flat = std::mem::take(flat).by_distance();
+        }
+        self
+    }
+
+    fn axes(&self, metric: Metric, dim: usize) -> usize {
+        match self.vectors {
+            Vectors::Flat(_) => dim,
+            Vectors::Compact(_) => metric.axes(dim),
+        }
+    }
+
+    /// Whether `vectors` can be added.
+    pub(super) fn takes(&self, vectors: &[Vec<f32>]) -> bool {
+        matches!(self.vectors, Vectors::Flat(_)) && vectors.iter().all(|x| self.space.holds(x))
+    }
+
+    pub(super) fn push(&mut self, id: u32, vector: &[f32]) {
+        self.vectors.push(&self.space.flat(vector));
+        self.ids.push(id);
+        self.removed.push();
+    }
+
+    /// Rows that were not removed.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len() - self.removed.count()
+    }
+
+    /// The vector of a row, as exactly as it is kept.
+    pub(super) fn vector(&self, metric: Metric, row: usize) -> Vec<f32> {
+        let is_lifted = matches!(self.vectors, Vectors::Compact(_));
+        self.space
+            .restore(metric, is_lifted, &self.vectors.vector(row))
+    }
+
+    /// Rows that take no part when only the ids in `allowed` do.
+    pub(super) fn hidden(&self, allowed: Option<&Bitset>) -> Bitset {
+        let mut hidden = self.removed.clone();
+        if let Some(allowed) = allowed {
+            for (row, id) in self.ids.iter().enumerate() {
+                if !allowed.contains(*id as usize) {
+                    hidden.insert(row);
+                }
+            }
+        }
+        hidden
+    }
+
+    /// The nearest rows, as hits on their ids; the scores are signed.
+    pub(super) fn nearest(
+        &self,
+        metric: Metric,
+        search: &Search<'_>,
+        kernels: &Kernels,
+    ) -> Vec<Hit> {
+        let k = search.k.min(self.len());
+        if metric == Metric::Cosine {
+            let (hits, _) = self.vectors.search(&Search { k, ..*search }, kernels);
+            return self.by_id(hits);
+        }
+        let ready = self.ready(metric, search.query);
+        let wider = Search {
+            query: &ready,
+            k: k.saturating_add(k.max(SPARE)).min(self.len()),
+            ..*search
+        };
+        let (mut hits, _) = self.vectors.search(&wider, kernels);
+        for hit in &mut hits {
+            hit.score = metric.score(search.query, &self.vector(metric, hit.id as usize));
+        }
+        hits.sort_by(Hit::order);
+        hits.truncate(k);
+        self.by_id(hits)
+    }
+
+    /// All rows whose signed score is `least` or more, in no order, as hits on their ids.
+    pub(super) fn range(
+        &self,
+        metric: Metric,
+        (query, least): (&[f32], f32),
+        hidden: &Bitset,
+        kernels: &Kernels,
+    ) -> Vec<Hit> {
+        let mut hits = match &self.vectors {
+            vectors if metric == Metric::Cosine => vectors.range(query, least, hidden, kernels),
+            Vectors::Flat(flat) => {
+                let shown = (0..flat.len()).filter(|row| !hidden.contains(*row));
+                shown
+                    .map(|row| Hit {
+                        id: row as u32,
+                        score: 0.0,
+                    })
+                    .collect()
+            }
+            Vectors::Compact(index) => {
+                let ready = self.ready(metric, query);
+                let error = index.most_error();
+                let least = self.space.lifted_least(metric, query, least, error)
+                    - index.most_query_error(&ready);
+                index.range(&ready, least, hidden, kernels)
+            }
+        };
+        if metric != Metric::Cosine {
+            for hit in &mut hits {
+                hit.score = metric.score(query, &self.vector(metric, hit.id as usize));
+            }
+            hits.retain(|hit| hit.score >= least);
+        }
+        self.by_id(hits)
+    }
+
+    fn ready(&self, metric: Metric, query: &[f32]) -> Vec<f32> {
+        match self.vectors {
+            Vectors::Flat(_) => self.space.flat_query(metric, query),
+            Vectors::Compact(_) => self.space.lift_query(metric, query),
+        }
+    }
+
+    /// Hits on rows, as hits on their ids.
+    fn by_id(&self, hits: Vec<Hit>) -> Vec<Hit> {
+        let named = |hit: Hit| Hit {
+            id: self.ids[hit.id as usize],
+            ..hit
+        };
+        hits.into_iter().map(named).collect()
+    }
+}
+
+/// The space of some vectors.
+fn space(metric: Metric, dim: usize, rows: usize, vector: &dyn Fn(usize, &mut [f32])) -> Space {
+    match metric {
+        Metric::Cosine => Space::default(),
+        Metric::Ip | Metric::L2 => Space::around(dim, rows, vector),
+    }
+}
+
+/// A compact index of lifted rows, and their order; its plan is measured by queries as they are lifted.
+fn lifted(
+    space: &Space,
+    (metric, dim): (Metric, usize),
+    rows: usize,
+    vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+) -> (Compact, Vec<u32>) {
+    let row = |row: usize, out: &mut [f32]| {
+        let mut x = vec![0.0; dim];
+        vector(row, &mut x);
+        space.lift_into(metric, &x, out);
+    };
+    let asked = |row: &[f32]| space.lift_query(metric, &space.restore(metric, true, row));
+    Compact::build_asked((rows, metric.axes(dim)), 1, None, &row, &asked)
+}
