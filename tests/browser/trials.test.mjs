@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { blocksOf, moduleOf } from './examples.mjs';
+import { blocksOf, expectations, moduleOf } from './examples.mjs';
 import { drawPhotos, serveSite, site, visitor, withBrowser } from './helpers.mjs';
 
 const run = promisify(execFile);
@@ -192,8 +192,18 @@ export async function tryVectors(options) {
   const index = VectorIndex.load(made.save());
   const nearest = (id) => index.search(of(id), { k: 1, recall: 'exact' }).ids[0];
   const code = (call) => { try { call(); return 'none'; } catch (error) { return error.code; } };
+  const metrics = ['cosine', 'ip', 'l2'].map((metric) => {
+    const one = new VectorIndex(dim, { metric });
+    one.add(vectors);
+    one.compact();
+    const same = VectorIndex.load(one.save());
+    const { ids, scores } = same.search(of(100), { recall: 'exact' });
+    const back = same.range(of(100), scores[9]).ids.join() === ids.join();
+    return [same.metric, ids.length, Math.sign(scores[0] - scores[9]), back];
+  });
   return {
     first,
+    metrics,
     size: index.size,
     itself: [nearest(3), nearest(2499), nearest(7) === 7],
     only: [...index.search(of(3), { only: [1, 3, 5] }).ids].sort(),
@@ -212,11 +222,13 @@ export async function tryVectors(options) {
       code(() => index.range(of(0))),
       code(() => index.searchBatch(new Float32Array(dim + 1))),
       code(() => VectorIndex.load(new Uint8Array(100))),
+      code(() => new VectorIndex(dim, { metric: 'l3' })),
     ],
   };
 }`;
 
 test('the index alone, on Node and on a page: it gives the same answers, and weighs little', { skip }, async () => {
+  const examples = ['README.md', 'docs/api.md'].map((path) => blocksOf(readFileSync(join(npm, path), 'utf8'), 'js vectors'));
   const folder = await project('vectors', [], {
     'vectors.js': VECTORS,
     'node.js': `
@@ -225,29 +237,32 @@ import { fileURLToPath } from 'node:url';
 import { tryVectors } from './vectors.js';
 const wasm = readFileSync(fileURLToPath(import.meta.resolve('photorecall/vectors/photorecall_bg.wasm')));
 console.log(JSON.stringify(await tryVectors({ wasm })));`,
-    'example.js': moduleOf(blocksOf(readFileSync(join(npm, 'README.md'), 'utf8'), 'js vectors')),
+    ...Object.fromEntries(examples.map((blocks, at) => [`example${at}.js`, moduleOf(blocks)])),
     'app.js': `
 import { tryVectors } from './vectors.js';
 const wrong = [];
-window.check = (line, value, expected) => value === expected || wrong.push(line);
-await import('./example.js');
-window.result = { ...(await tryVectors()), wrong };`,
+let checked = 0;
+window.check = (line, value, expected) => (checked++, value === expected || wrong.push(line));
+await import('./example0.js');
+await import('./example1.js');
+window.result = { ...(await tryVectors()), wrong, checked };`,
   });
   const map = { imports: { 'photorecall/vectors': '/node_modules/photorecall/dist/vectors.js' } };
   writeFileSync(join(folder, 'index.html'), PAGE(`<script type="importmap">${JSON.stringify(map)}</script><script type="module" src="app.js"></script>`));
   const { found, ...rest } = JSON.parse((await run(process.execPath, ['node.js'], { cwd: folder })).stdout);
   assert.deepEqual(rest, {
     first: 0,
+    metrics: [['cosine', 10, 1, true], ['ip', 10, 1, true], ['l2', 10, -1, true]],
     size: 2499,
     itself: [3, 2499, false],
     only: [1, 3, 5],
     range: [3, 2499, [1, 3, 5]],
     batch: [0, 1, 2],
-    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'bad_argument', 'dimension', 'damaged'],
+    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'bad_argument', 'dimension', 'damaged', 'bad_argument'],
   });
   assert.equal(found[0], 100);
   assert.equal(found.length, 10);
-  assert.deepEqual(await resultOf(folder), { found, ...rest, wrong: [] });
+  assert.deepEqual(await resultOf(folder), { found, ...rest, wrong: [], checked: expectations(examples.flat()) });
   const wasm = readFileSync(join(folder, 'node_modules/photorecall/dist/vectors/photorecall_bg.wasm'));
   const weight = gzipSync(wasm).length;
   console.log(`the index alone: ${weight} bytes of wasm, gzip`);

@@ -15,7 +15,7 @@ import { PhotorecallError } from './errors.js';
 import type { VectorIndex as Vectors } from './vectors/photorecall.js';
 
 export { PhotorecallError } from './errors.js';
-export type { Neighbours, VectorIndex, VectorRange, VectorSearch } from './vectors/photorecall.js';
+export type { Neighbours, VectorIndex, VectorOptions, VectorRange, VectorSearch } from './vectors/photorecall.js';
 
 /** Where the wasm is. */
 export interface VectorsOptions {

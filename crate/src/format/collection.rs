@@ -124,7 +124,12 @@ mod tests {
     use crate::kernels::Kernels;
 
     fn filled() -> Collection {
-        let (mut collection, mut state) = (Collection::new(24).expect("a length"), 1u32);
+        filled_with(Metric::Cosine)
+    }
+
+    fn filled_with(metric: Metric) -> Collection {
+        let collection = Collection::with_metric(24, metric);
+        let (mut collection, mut state) = (collection.expect("a length"), 1u32);
         let vectors: Vec<f32> = (0..2100 * 24)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -141,9 +146,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let collection = filled();
-        let bytes = write_collection(&collection);
-        assert_eq!(read_collection("c", &bytes).expect("whole"), collection);
+        for metric in [Metric::Cosine, Metric::Ip, Metric::L2] {
+            let collection = filled_with(metric);
+            let bytes = write_collection(&collection);
+            assert_eq!(read_collection("c", &bytes).expect("whole"), collection);
+        }
         let empty = Collection::new(3).expect("a length");
         assert_eq!(
             read_collection("c", &write_collection(&empty)).expect("whole"),
@@ -170,6 +177,35 @@ mod tests {
         collection.compact();
         let again = read_collection("c", &write_collection(&collection)).expect("whole");
         assert_eq!(found(&again), [57, 81, 189, 357, 165]);
+    }
+
+    /// 300 vectors of 16 axes that version 4 wrote, compact, and two of them again.
+    #[test]
+    fn what_version_4_wrote_is_read_and_found() {
+        let old = include_bytes!("../../../tests/data/collection-4");
+        let collection = read_collection("c", old).expect("whole");
+        assert_eq!(collection.metric(), Metric::Cosine);
+        assert_eq!((collection.len(), collection.next()), (301, 302));
+        let query = collection.vector(57).expect("it was added");
+        let hits = collection.search(&query, 5, None, Recall::Fast, Kernels::best());
+        let ids: Vec<u32> = hits.expect("a query").iter().map(|hit| hit.id).collect();
+        assert_eq!(ids, [57, 180, 97, 205, 119]);
+        let again = read_collection("c", &write_collection(&collection)).expect("whole");
+        assert_eq!(again, collection);
+    }
+
+    /// A space that is not one, and none where one is needed.
+    #[test]
+    fn a_space_that_does_not_fit_is_refused() {
+        for metric in [Metric::Ip, Metric::L2] {
+            let collection = filled_with(metric);
+            let mut parts = collection.parts().to_vec();
+            parts[0].space.scale = 0.0;
+            let broken = Collection::from_parts(24, metric, collection.next(), parts);
+            assert_eq!(broken, None);
+            let parts = filled().parts().to_vec();
+            assert_eq!(Collection::from_parts(24, metric, 3000, parts), None);
+        }
     }
 
     #[test]

@@ -56,18 +56,35 @@ struct Outcome {
     cost: usize,
 }
 
-/// What makes a query of a vector like the rows.
-pub(super) type Asked<'a> = &'a (dyn Fn(&[f32]) -> Vec<f32> + Sync);
+/// How an index will be asked.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// What makes a query of a direction and the row that it was made of, or of a row twice.
+    pub query: &'a (dyn Fn(&[f32], &[f32]) -> Vec<f32> + Sync),
+    /// Rows beyond those wanted that are compared again, by more than their codes.
+    pub spare: usize,
+}
 
-/// The plan of an index whose vectors `vector(row, out)` fills in, in the index's own order, for queries as
-/// `asked` makes them.
+impl Asked<'_> {
+    /// By vectors like the rows.
+    pub const LIKE_ROWS: Self = Self {
+        query: &|vector, _| vector.to_vec(),
+        spare: 0,
+    };
+}
+
+/// The plan of an index whose vectors `vector(row, out)` fills in, in the index's own order, that will
+/// be `asked` so.
 pub(super) fn plan(
     index: &Compact,
     seed: u64,
     vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     asked: Asked<'_>,
 ) -> Plan {
-    let queries = |like: &[f32]| like.chunks_exact(index.dim()).flat_map(asked).collect();
+    let queries = |vectors: &[f32], rows: &mut dyn Iterator<Item = &[f32]>| {
+        let pairs = vectors.chunks_exact(index.dim()).zip(rows);
+        pairs.flat_map(|(x, row)| (asked.query)(x, row)).collect()
+    };
     let mut random = Random(seed ^ 0xCA11);
     let rows = random.sample(index.len(), QUERIES);
     let photos: Vec<f32> = rows
@@ -79,17 +96,22 @@ pub(super) fn plan(
         })
         .collect();
     let mut words = |odd: usize, lean: f32| {
-        let some = photos.chunks_exact(index.dim()).skip(odd).step_by(2);
-        let words = pseudo_words(index, some, lean, &mut random);
+        let mut some = photos.chunks_exact(index.dim()).skip(odd).step_by(2);
+        let words = pseudo_words(index, some.clone(), lean, &mut random);
         let count = words.len() / index.dim();
-        Sample::new(index, queries(&words), vec![None; count], vector)
+        Sample::new(
+            index,
+            queries(&words, &mut some),
+            vec![None; count],
+            (vector, asked.spare),
+        )
     };
     let (word, leaning) = (words(0, 0.0), words(1, LEAN));
     let photo = Sample::new(
         index,
-        queries(&photos),
+        queries(&photos, &mut photos.chunks_exact(index.dim())),
         rows.iter().map(|row| Some(*row as u32)).collect(),
-        vector,
+        (vector, asked.spare),
     );
     let (from, to) = (word.mean(), leaning.mean());
     Plan {
@@ -149,14 +171,14 @@ impl Sample {
         index: &Compact,
         queries: Vec<f32>,
         own: Vec<Option<u32>>,
-        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+        (vector, spare): (&(dyn Fn(usize, &mut [f32]) + Sync), usize),
     ) -> Self {
         let truth = nearest(index, &queries, &own, vector);
         let list_of = index.parts().lists.of_rows();
         let mut traces = vec![Trace::default(); own.len()];
         fill_rows(&mut traces, 1, |at, out| {
             let query = &queries[at * index.dim()..][..index.dim()];
-            out[0] = Trace::new(index, query, &truth[at], own[at], &list_of);
+            out[0] = Trace::new(index, query, (&truth[at], spare), own[at], &list_of);
         });
         Self {
             queries,

@@ -104,11 +104,11 @@ impl Compact {
         mean: Option<&[f32]>,
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> (Self, Vec<u32>) {
-        Self::build_asked((rows, dim), seed, mean, vector, &<[f32]>::to_vec)
+        Self::build_asked((rows, dim), seed, mean, vector, Asked::LIKE_ROWS)
     }
 
-    /// As [`Compact::build`], for queries that lie elsewhere than the rows: the plan is measured with what
-    /// `asked` makes of rows and of others like them.
+    /// As [`Compact::build`], for queries that lie elsewhere than the rows: the plan is measured as it will
+    /// be `asked`.
     ///
     /// # Panics
     /// As [`Compact::build`].
@@ -144,7 +144,7 @@ impl Compact {
             codes: Vec::new(),
         };
         let trained = Trained::of(codebook.centroids.clone());
-        Self::built((trained, scan), rows, seed, (vector, &<[f32]>::to_vec))
+        Self::built((trained, scan), rows, seed, (vector, Asked::LIKE_ROWS))
     }
 
     fn built(
@@ -193,7 +193,7 @@ impl Compact {
         self.parts.fine = Lvq::encode(mean, self.len(), vector);
         self.parts.base = Base::Mean;
         self.parts.graph = graph_build::build(&self.parts);
-        self.parts.plan = super::calibrate::plan(&self, seed, vector, &<[f32]>::to_vec);
+        self.parts.plan = super::calibrate::plan(&self, seed, vector, Asked::LIKE_ROWS);
         self
     }
 

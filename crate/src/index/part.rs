@@ -6,6 +6,7 @@
 //! With cosine the index's own score is the metric, and nothing is decoded. Any other is computed of the
 //! query and the decoded vector, so that what is very near has a distance that is very small.
 
+use super::calibrate::Asked;
 use super::{Bitset, Compact, Hit, Metric, Search, Space, Vectors};
 use crate::kernels::Kernels;
 
@@ -227,6 +228,16 @@ fn lifted(
         vector(row, &mut x);
         space.lift_into(metric, &x, out);
     };
-    let asked = |row: &[f32]| space.lift_query(metric, &space.restore(metric, true, row));
-    Compact::build_asked((rows, metric.axes(dim)), 1, None, &row, &asked)
+    // As far from the origin as the row.
+    let query = |vector: &[f32], row: &[f32]| {
+        let length = |x: &[f32]| x[..dim].iter().map(|x| x * x).sum::<f32>().sqrt();
+        let factor = length(row) / length(vector).max(f32::MIN_POSITIVE);
+        let vector: Vec<f32> = vector.iter().map(|x| x * factor).collect();
+        space.lift_query(metric, &space.restore(metric, true, &vector))
+    };
+    let asked = Asked {
+        query: &query,
+        spare: SPARE,
+    };
+    Compact::build_asked((rows, metric.axes(dim)), 1, None, &row, asked)
 }

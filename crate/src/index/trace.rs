@@ -32,7 +32,7 @@ pub(super) struct Trace {
     scanned: Vec<usize>,
     /// The tenth best coarse score in the first lists.
     kth: f32,
-    /// The true neighbours that the fine codes have among the ten best.
+    /// The true neighbours that the fine codes have among the best.
     neighbours: Vec<Neighbour>,
 }
 
@@ -46,12 +46,12 @@ struct Neighbour {
 }
 
 impl Trace {
-    /// Of a query whose nearest rows are `truth`, and which may be a row itself; `list_of` has each row's
-    /// list.
+    /// Of a query whose nearest rows are `truth`, and which may be a row itself, when `spare` rows more than
+    /// those are given; `list_of` has each row's list.
     pub fn new(
         index: &Compact,
         query: &[f32],
-        truth: &[u32],
+        (truth, spare): (&[u32], usize),
         own: Option<u32>,
         list_of: &[u32],
     ) -> Self {
@@ -71,7 +71,7 @@ impl Trace {
         let first = coarse
             .iter()
             .filter(|hit| (place(hit.id) as usize) < FIRST_LISTS);
-        let fine = parts.decide(&coarse, K, &prepared, Kernels::best());
+        let fine = parts.decide(&coarse, K + spare, &prepared, Kernels::best());
         let neighbour = |id: &u32| {
             let depth = coarse.iter().position(|hit| hit.id == *id)?;
             let mut better: Vec<u32> = coarse[..depth].iter().map(|hit| place(hit.id)).collect();

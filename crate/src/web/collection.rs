@@ -5,11 +5,19 @@ use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, thrown, thrown_with};
 use crate::format::{read_collection, write_collection};
-use crate::index::{Bitset, Collection, Hit, Recall};
+use crate::index::{Bitset, Collection, Hit, Metric, Recall};
 use crate::kernels::Kernels;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
+/** How a `VectorIndex` is made. */
+export interface VectorOptions {
+  /**
+   * What vectors are compared by: `cosine` if left out; `ip`, the inner product; `l2`, the squared Euclidean
+   * distance.
+   */
+  metric?: 'cosine' | 'ip' | 'l2';
+}
 /** What `VectorIndex.search` looks for. */
 export interface VectorSearch {
   /** How many; 10 if left out. */
@@ -24,15 +32,18 @@ export interface VectorRange {
   /** Find these ids only. */
   only?: Uint32Array | number[];
 }
-/** What was found, best first: `scores[i]` is the cosine of the vector `ids[i]`. */
+/**
+ * What was found, best first: `scores[i]` is what the metric says of the vector `ids[i]`: its cosine or inner
+ * product, the largest first, or its squared distance, the smallest first.
+ */
 export interface Neighbours {
   ids: Uint32Array;
   scores: Float32Array;
 }
 "#;
 
-/// Vectors of one length, each under the number that it was given, and the nearest to a query. They are
-/// kept at length one; the score is the cosine.
+/// Vectors of one dimension, each under the number that it was given, and the nearest to a query by a
+/// metric. With the cosine they are kept at length one.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct VectorIndex {
@@ -48,11 +59,7 @@ struct Options {
 impl Options {
     /// Read by hand: serde's reader of JavaScript values would be a tenth of this module.
     fn read(options: &JsValue) -> Answer<Self> {
-        let get = |name: &str| match options {
-            options if options.is_undefined() => JsValue::UNDEFINED,
-            // What is no object has no properties.
-            options => Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED),
-        };
+        let get = |name: &str| property(options, name);
         let (k, recall, only) = (get("k"), get("recall"), get("only"));
         let bad = |message| thrown_with("bad_argument", message);
         Ok(Self {
@@ -77,6 +84,30 @@ impl Options {
     }
 }
 
+/// The metric that an index is to be made with.
+fn metric_of(options: &JsValue) -> Answer<Metric> {
+    let metric = property(options, "metric");
+    match metric.as_string().as_deref() {
+        Some("cosine") => Ok(Metric::Cosine),
+        Some("ip") => Ok(Metric::Ip),
+        Some("l2") => Ok(Metric::L2),
+        None if metric.is_undefined() => Ok(Metric::Cosine),
+        _ => Err(thrown_with(
+            "bad_argument",
+            "metric is `cosine`, `ip` or `l2`",
+        )),
+    }
+}
+
+/// A property of an object that may be left out.
+fn property(options: &JsValue, name: &str) -> JsValue {
+    match options {
+        options if options.is_undefined() => JsValue::UNDEFINED,
+        // What is no object has no properties.
+        options => Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED),
+    }
+}
+
 fn to_js(hits: &[Hit]) -> JsValue {
     let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
     let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
@@ -89,10 +120,15 @@ fn to_js(hits: &[Hit]) -> JsValue {
 
 #[wasm_bindgen]
 impl VectorIndex {
-    /// An empty index of vectors with `dim` values. Throws `dimension` for 0.
+    /// An empty index of vectors with `dim` values. Throws `dimension` for 0, `bad_argument` for a metric that
+    /// is none.
     #[wasm_bindgen(constructor)]
-    pub fn new(dim: usize) -> Answer<VectorIndex> {
-        let collection = Collection::new(dim).map_err(thrown)?;
+    pub fn new(
+        dim: usize,
+        #[wasm_bindgen(unchecked_optional_param_type = "VectorOptions")] options: JsValue,
+    ) -> Answer<VectorIndex> {
+        let metric = metric_of(&options)?;
+        let collection = Collection::with_metric(dim, metric).map_err(thrown)?;
         Ok(Self { collection })
     }
 
@@ -113,6 +149,17 @@ impl VectorIndex {
         self.collection.dim()
     }
 
+    /// What they are compared by: `cosine`, `ip` or `l2`.
+    #[wasm_bindgen(getter, unchecked_return_type = "'cosine' | 'ip' | 'l2'")]
+    pub fn metric(&self) -> String {
+        let name = match self.collection.metric() {
+            Metric::Cosine => "cosine",
+            Metric::Ip => "ip",
+            Metric::L2 => "l2",
+        };
+        name.to_owned()
+    }
+
     /// How many vectors there are.
     #[wasm_bindgen(getter)]
     pub fn size(&self) -> usize {
@@ -121,7 +168,7 @@ impl VectorIndex {
 
     /// Adds vectors that lie one after the other; returns the id of the first one, the others follow. All
     /// are added, or none. Throws `dimension` when there is no whole number of them, `no_direction` for a
-    /// vector that is zero or not finite.
+    /// vector that is not finite or, with the cosine, zero, `bad_argument` for one longer than 10¹⁸.
     pub fn add(&mut self, vectors: &[f32]) -> Answer<u32> {
         let first = self.collection.next();
         self.collection.add(vectors).map_err(thrown)?;
@@ -178,24 +225,25 @@ impl VectorIndex {
         Ok(answers.iter().map(|hits| to_js(hits)).collect())
     }
 
-    /// All vectors whose cosine to `query` is `least` or more, best first, each with the score that `search`
-    /// gives it; none is left out. Throws `dimension` or `no_direction` for a query that cannot be compared,
-    /// `bad_argument` when `least` is not a number.
+    /// All vectors whose score is `limit` or better, best first: a cosine or an inner product of `limit` or
+    /// more, a squared distance of `limit` or less. Each has the score that `search` gives it; none is left
+    /// out. Throws `dimension` or `no_direction` for a query that cannot be compared, `bad_argument` when
+    /// `limit` is not a number.
     #[wasm_bindgen(unchecked_return_type = "Neighbours")]
     pub fn range(
         &self,
         query: &[f32],
-        least: f32,
+        limit: f32,
         #[wasm_bindgen(unchecked_optional_param_type = "VectorRange")] options: JsValue,
     ) -> Answer<JsValue> {
-        if least.is_nan() {
-            return Err(thrown_with("bad_argument", "least is not a number"));
+        if limit.is_nan() {
+            return Err(thrown_with("bad_argument", "limit is not a number"));
         }
         let options = Options::read(&options)?;
         let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
         let hits = self
             .collection
-            .range(query, least, only.as_ref(), Kernels::best());
+            .range(query, limit, only.as_ref(), Kernels::best());
         Ok(to_js(&hits.map_err(thrown)?))
     }
 
