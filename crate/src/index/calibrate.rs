@@ -56,11 +56,17 @@ struct Outcome {
     cost: usize,
 }
 
+/// Fills a row's vector in.
+pub(super) type Fill<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
+
+/// Makes a query of a direction and the row that it was made of, or of a row twice.
+type Make<'a> = &'a (dyn Fn(&[f32], &[f32]) -> Vec<f32> + Sync);
+
 /// How an index will be asked.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// What makes a query of a direction and the row that it was made of, or of a row twice.
-    pub query: &'a (dyn Fn(&[f32], &[f32]) -> Vec<f32> + Sync),
+    /// What makes the queries.
+    pub query: Make<'a>,
     /// Rows beyond those wanted that are compared again, by more than their codes.
     pub spare: usize,
 }
@@ -171,7 +177,7 @@ impl Sample {
         index: &Compact,
         queries: Vec<f32>,
         own: Vec<Option<u32>>,
-        (vector, spare): (&(dyn Fn(usize, &mut [f32]) + Sync), usize),
+        (vector, spare): (Fill<'_>, usize),
     ) -> Self {
         let truth = nearest(index, &queries, &own, vector);
         let list_of = index.parts().lists.of_rows();

@@ -8,7 +8,7 @@
 //! Rows lie in the order of their lists, so that a list is a range and needs no ids. All that decides
 //! the order of hits is computed in integers or in f32 in a fixed order: every machine gives the same.
 
-use super::calibrate::Asked;
+use super::calibrate::{Asked, Fill};
 use super::codebook::Codebook;
 use super::decide::{Base, Prepared};
 use super::graph::{Graph, Walk};
@@ -151,7 +151,7 @@ impl Compact {
         (trained, mut scan): (Trained, Pq),
         rows: usize,
         seed: u64,
-        (vector, asked): (&(dyn Fn(usize, &mut [f32]) + Sync), Asked<'_>),
+        (vector, asked): (Fill<'_>, Asked<'_>),
     ) -> (Self, Vec<u32>) {
         let dim = trained.mean.len();
         let (lists, order) = trained.deal(rows, vector);

@@ -13,15 +13,15 @@ use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::LazyLock;
 
-use super::avx512::{self, NR, VNNI};
+use super::avx512::{self, NR};
 use super::packed::{PackedI8, Rows};
 use super::portable::{RowAt, store_row};
-use super::{Kernels, Then};
+use super::{Kernels, Then, vpopcntdq};
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "amx",
     multiply,
-    ..VNNI
+    ..vpopcntdq::TABLE
 };
 
 /// Bytes of a tile's row, and the input rows that one instruction sums up.

@@ -28,6 +28,7 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
+    overlaps_u64,
     quantise,
     multiply,
     layer_norm,
@@ -94,6 +95,39 @@ fn softmax_rows(x: &mut [f32], columns: usize) {
 #[target_feature(enable = "popcnt")]
 fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
+}
+
+/// Counts of four bits are looked up in registers and summed by `vpsadbw` (Muła, Kurz and Lemire 2018,
+/// "Faster population counts using AVX2 instructions").
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) fn overlaps_u64(rows: &[u64], query: &[u64], out: &mut [u32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        let (row, rest) = row.as_chunks::<4>();
+        let (query, query_rest) = query.as_chunks::<4>();
+        let mut sums = _mm256_setzero_si256();
+        for (x, y) in row.iter().zip(query) {
+            // SAFETY: four words are the 32 bytes that are read.
+            let (x, y) = unsafe {
+                (
+                    _mm256_loadu_si256(x.as_ptr().cast()),
+                    _mm256_loadu_si256(y.as_ptr().cast()),
+                )
+            };
+            let counts = bit_counts(_mm256_and_si256(x, y));
+            sums = _mm256_add_epi64(sums, _mm256_sad_epu8(counts, _mm256_setzero_si256()));
+        }
+        *out = sum_i32(sums) as u32 + portable::overlap(rest, query_rest);
+    }
+}
+
+/// How many bits of each byte are set.
+#[target_feature(enable = "avx2")]
+fn bit_counts(x: __m256i) -> __m256i {
+    let counts = _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    let (counts, halves) = (_mm256_broadcastsi128_si256(counts), _mm256_set1_epi8(15));
+    let low = _mm256_shuffle_epi8(counts, _mm256_and_si256(x, halves));
+    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), halves);
+    _mm256_add_epi8(low, _mm256_shuffle_epi8(counts, high))
 }
 
 #[target_feature(enable = "avx2")]

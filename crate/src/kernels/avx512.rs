@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::attention::{self, AttentionShape};
-use super::avx2::store_sums;
+use super::avx2::{self, store_sums};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
 use super::{Kernels, Norm, Then, Tiles, rows};
@@ -29,6 +29,7 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
+    overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_pairs,
     multiply: multiply_pairs,
     layer_norm,
@@ -52,6 +53,7 @@ pub(super) const VNNI: Kernels = Kernels {
     dot_i8_rows: dot_i8_rows_vnni,
     fast_scan,
     hamming_u64,
+    overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_quads,
     multiply: multiply_quads,
     layer_norm,

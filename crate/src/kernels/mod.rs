@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
-//!                                       hamming_u64, quantise, multiply, gemm_f32, attention,
+//!                                       hamming_u64, overlaps_u64, quantise, multiply, gemm_f32, attention,
 //!                                       layer_norm, gelu, softmax_rows
-//! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │ amx      bodies in portable.rs,
-//! simd128 │ relaxed-simd                                                             or intrinsics
+//! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
+//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd                                     or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
@@ -33,6 +33,8 @@ mod rows;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
+#[cfg(target_arch = "x86_64")]
+mod vpopcntdq;
 
 use std::sync::LazyLock;
 
@@ -48,6 +50,9 @@ type Attention =
 
 /// The signature of `dot_i8_rows`: codes, query, ids, output.
 type DotRows = unsafe fn(&[i8], &[i16], &[u32], &mut [i32]);
+
+/// The signature of `overlaps_u64`: rows, query, output.
+type Overlaps = unsafe fn(&[u64], &[u64], &mut [u32]);
 
 /// The signature of `fast_scan`: codes, tables, blocks, output.
 type FastScan = unsafe fn(&[u8], &[u8], &[u32], &mut [u16]);
@@ -95,6 +100,7 @@ pub struct Kernels {
     dot_i8_rows: DotRows,
     fast_scan: FastScan,
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
+    overlaps_u64: Overlaps,
     quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
     multiply: unsafe fn(&Rows, &PackedI8, Then, &mut [f32]),
     layer_norm: unsafe fn(&[f32], Norm, &mut [f32]),
@@ -118,6 +124,7 @@ pub const FAST_SCAN_ROWS: usize = 32;
 #[cfg(target_arch = "x86_64")]
 static TABLES: &[&Kernels] = &[
     &amx::TABLE,
+    &vpopcntdq::TABLE,
     &avx512::VNNI,
     &avx512::TABLE,
     &avx2_quads::VNNI,
@@ -145,13 +152,15 @@ fn runs_here(table: &Kernels) -> bool {
         use std::is_x86_feature_detected as has;
         let avx512 = || has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("fma");
         let vnni = || avx512() && has!("avx512vnni");
+        let vpopcntdq = || vnni() && has!("avx512vpopcntdq");
         let avx2 = || has!("avx2") && has!("fma") && has!("popcnt");
         match table.name {
             "avx2" | "avx2-7bit" => avx2(),
             "avxvnni" => avx2() && has!("avxvnni"),
             "avx512" => avx512(),
             "avx512vnni" => vnni(),
-            "amx" => vnni() && amx::granted(),
+            "avx512vpopcntdq" => vpopcntdq(),
+            "amx" => vpopcntdq() && amx::granted(),
             _ => true,
         }
     }
@@ -198,8 +207,8 @@ impl Kernels {
             .find(|table| table.name == name)
     }
 
-    /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `amx`, `simd128` or
-    /// `relaxed-simd`.
+    /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `avx512vpopcntdq`,
+    /// `amx`, `simd128` or `relaxed-simd`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -293,6 +302,18 @@ impl Kernels {
         assert_eq!(a.len(), b.len(), "hamming_u64");
         // SAFETY: `runs_here` found this table's instructions; the lengths agree.
         unsafe { (self.hamming_u64)(a, b) }
+    }
+
+    /// Σ popcount(xᵢ & queryᵢ) of each row x of `rows` `[rows, query.len()]`: how many bits it shares with the
+    /// query.
+    ///
+    /// # Panics
+    /// When the query is empty, or there are not as many outputs as rows.
+    pub fn overlaps_u64(&self, rows: &[u64], query: &[u64], out: &mut [u32]) {
+        assert!(!query.is_empty(), "a query of no words");
+        assert_eq!(rows.len(), query.len() * out.len(), "overlaps_u64");
+        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        unsafe { (self.overlaps_u64)(rows, query, out) }
     }
 
     /// Packs int8 weights `w` `[k, n]`, q ∈ [-127, 127], with one scale and one bias a column.

@@ -112,6 +112,32 @@ fn integer_kernels_agree_to_the_bit() {
 }
 
 #[test]
+fn overlaps_agree_to_the_bit() {
+    let mut numbers = Numbers(12);
+    for table in tables() {
+        for words in (1..40).chain([64, 100, 513]) {
+            let query: Vec<u64> = (0..words).map(|_| numbers.next()).collect();
+            let mut rows: Vec<u64> = (0..7 * words).map(|_| numbers.next()).collect();
+            rows[..words].fill(0);
+            rows[words..2 * words].fill(u64::MAX);
+            let (mut got, mut want) = ([1; 7], [2; 7]);
+            table.overlaps_u64(&rows, &query, &mut got);
+            scalar().overlaps_u64(&rows, &query, &mut want);
+            assert_eq!(got, want, "{} {words}", table.name());
+            assert_eq!(got[0], 0);
+            assert_eq!(
+                got[1],
+                query.iter().map(|word| word.count_ones()).sum::<u32>()
+            );
+            let full = vec![u64::MAX; words];
+            table.overlaps_u64(&rows[words..2 * words], &full, &mut got[..1]);
+            assert_eq!(got[0], 64 * words as u32, "{} {words}", table.name());
+            table.overlaps_u64(&[], &query, &mut []);
+        }
+    }
+}
+
+#[test]
 fn int8_gemm_agrees_to_the_bit() {
     let mut numbers = Numbers(3);
     let shapes = [

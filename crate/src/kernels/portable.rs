@@ -66,6 +66,23 @@ pub(super) fn blocks_of<'a>(
     pairs.map(move |((at, next), sums)| (block(at), sums, block(next)))
 }
 
+/// Bits that each row shares with the query.
+#[inline(always)]
+pub(super) fn overlaps(rows: &[u64], query: &[u64], out: &mut [u32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        *out = overlap(row, query);
+    }
+}
+
+/// Bits that a row shares with the query.
+#[inline(always)]
+pub(super) fn overlap(row: &[u64], query: &[u64]) -> u32 {
+    row.iter()
+        .zip(query)
+        .map(|(x, y)| (x & y).count_ones())
+        .sum()
+}
+
 /// Asks for a cache line before it is needed.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

@@ -22,6 +22,7 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
+    overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply,
     layer_norm: rows::layer_norm,
@@ -75,6 +76,10 @@ fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
 
 fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
+}
+
+fn overlaps_u64(rows: &[u64], query: &[u64], out: &mut [u32]) {
+    portable::overlaps(rows, query, out);
 }
 
 fn attention(

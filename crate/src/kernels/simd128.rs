@@ -28,6 +28,7 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8_rows,
     fast_scan,
     hamming_u64,
+    overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply,
     layer_norm: rows::layer_norm,
@@ -90,6 +91,21 @@ fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {
         .map(|(x, y)| (x ^ y).count_ones())
         .sum();
     sum_i32(sum) as u32 + rest
+}
+
+fn overlaps_u64(rows: &[u64], query: &[u64], out: &mut [u32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        let (row, rest) = row.as_chunks::<2>();
+        let (query, query_rest) = query.as_chunks::<2>();
+        let mut sum = i32x4_splat(0);
+        for (x, y) in row.iter().zip(query) {
+            // SAFETY: two words are the 16 bytes that are read.
+            let (x, y) = unsafe { (v128_load(x.as_ptr().cast()), v128_load(y.as_ptr().cast())) };
+            let bits = u16x8_extadd_pairwise_u8x16(i8x16_popcnt(v128_and(x, y)));
+            sum = i32x4_add(sum, i32x4_extadd_pairwise_u16x8(bits));
+        }
+        *out = sum_i32(sum) as u32 + portable::overlap(rest, query_rest);
+    }
 }
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {

@@ -72,6 +72,10 @@ fn compare(
             table.hamming_u64(&x, &y) == scalar.hamming_u64(&x, &y),
         ),
         (
+            "overlaps_u64",
+            overlaps(table, &x, &y) == overlaps(scalar, &x, &y),
+        ),
+        (
             "dot_f32",
             (table.dot_f32(&f, &g) - scalar.dot_f32(&f, &g)).abs() <= bound,
         ),
@@ -84,6 +88,13 @@ fn compare(
     mismatches.extend(attention(table, scalar, &f));
     let wrong = checks.iter().filter(|(_, right)| !right);
     mismatches.extend(wrong.map(|(name, _)| format!("{} {name} at length {length}", table.name())));
+}
+
+/// What two rows share with the second of them.
+fn overlaps(table: &'static Kernels, x: &[u64], y: &[u64]) -> [u32; 2] {
+    let mut out = [0; 2];
+    table.overlaps_u64(&[x, y].concat(), y, &mut out);
+    out
 }
 
 /// `[3, k] · [k, n]`: to the bit.
