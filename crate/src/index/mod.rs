@@ -12,9 +12,13 @@
 //! collection  vectors under ids: what is used without photos
 //!   part      rows in a space of their own
 //!   metric    cosine, inner product, L2, and how the compact form is asked for each
+//! binary    vectors of bits under ids, flat or in lists
 //! ```
 //! Knows neither photos nor files.
 
+mod binary;
+mod binary_lists;
+mod binary_rows;
 mod bitset;
 mod calibrate;
 mod coarse;
@@ -43,6 +47,9 @@ mod trace;
 mod two_tier;
 mod vectors;
 
+pub use binary::{BinaryCollection, BinaryMetric, BinaryPart};
+pub use binary_lists::{BinaryLists, BinaryPlan};
+pub use binary_rows::BinaryRows;
 pub use bitset::Bitset;
 pub use coarse::{Coarse, Probe};
 pub use codebook::Codebook;

@@ -117,15 +117,7 @@ impl Part {
 
     /// Rows that take no part when only the ids in `allowed` do.
     pub(super) fn hidden(&self, allowed: Option<&Bitset>) -> Bitset {
-        let mut hidden = self.removed.clone();
-        if let Some(allowed) = allowed {
-            for (row, id) in self.ids.iter().enumerate() {
-                if !allowed.contains(*id as usize) {
-                    hidden.insert(row);
-                }
-            }
-        }
-        hidden
+        hidden_rows(&self.ids, &self.removed, allowed)
     }
 
     /// The nearest rows, as hits on their ids; the scores are signed.
@@ -206,6 +198,19 @@ impl Part {
         };
         hits.into_iter().map(named).collect()
     }
+}
+
+/// The rows that were removed, and those whose ids are not in `allowed`.
+pub(super) fn hidden_rows(ids: &[u32], removed: &Bitset, allowed: Option<&Bitset>) -> Bitset {
+    let mut hidden = removed.clone();
+    if let Some(allowed) = allowed {
+        for (row, id) in ids.iter().enumerate() {
+            if !allowed.contains(*id as usize) {
+                hidden.insert(row);
+            }
+        }
+    }
+    hidden
 }
 
 /// The space of some vectors.
