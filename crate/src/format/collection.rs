@@ -105,15 +105,15 @@ fn read_space(name: &str, metric: Metric, container: &Container<'_>) -> Result<S
     })
 }
 
-fn name_of(part: usize) -> String {
+pub(super) fn name_of(part: usize) -> String {
     format!("part {part}")
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("numbers and names are JSON")
 }
 
-fn parsed<T: for<'a> Deserialize<'a>>(name: &str, bytes: &[u8]) -> Result<T> {
+pub(super) fn parsed<T: for<'a> Deserialize<'a>>(name: &str, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|_| damaged(name, "its account of itself"))
 }
 

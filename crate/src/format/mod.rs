@@ -7,6 +7,7 @@
 //! A container is validated whole when it is opened: magic, version, lengths, order, every checksum,
 //! and that every byte between sections is zero. So a flipped bit anywhere is found.
 
+mod binary;
 mod codebook;
 mod collection;
 mod compact;
@@ -23,6 +24,7 @@ mod segment;
 mod vectors;
 mod write;
 
+pub use binary::{read_binary, write_binary};
 pub use codebook::{CodebookMeta, read_codebook, write_codebook};
 pub use collection::{read_collection, write_collection};
 #[cfg(feature = "photos")]
@@ -66,6 +68,10 @@ pub enum Kind {
     Collection,
     /// Some of a collection's vectors.
     Part,
+    /// Vectors of bits under ids.
+    Binary,
+    /// Some of those.
+    BinaryPart,
 }
 
 impl Kind {
@@ -77,6 +83,8 @@ impl Kind {
             Kind::Ranges => 4,
             Kind::Collection => 5,
             Kind::Part => 6,
+            Kind::Binary => 7,
+            Kind::BinaryPart => 8,
         }
     }
 }

@@ -9,12 +9,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::binary_lists::BinaryLists;
-use super::binary_rows::{BinaryRows, Bits};
+use super::binary_part::{Ask, BinaryPart};
+use super::binary_rows::Bits;
 use super::parallel::each;
-use super::part::hidden_rows;
-use super::top::Top;
-use super::{Bitset, Hit, Recall, Vectors};
+use super::{Bitset, Hit, Recall};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 
@@ -64,90 +62,6 @@ pub struct BinaryCollection {
     parts: Vec<BinaryPart>,
 }
 
-/// Some of a [`BinaryCollection`]'s rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BinaryPart {
-    /// The rows.
-    pub rows: BinaryRows,
-    /// Which of them belong together, where they are fixed.
-    pub lists: Option<BinaryLists>,
-    /// The id of each row `[rows]`.
-    pub ids: Vec<u32>,
-    /// Rows that were removed.
-    pub removed: Bitset,
-}
-
-impl BinaryPart {
-    fn len(&self) -> usize {
-        self.ids.len() - self.removed.count()
-    }
-
-    fn is_whole(&self, dim: usize) -> bool {
-        let rows = self.ids.len();
-        let lists = self.lists.as_ref();
-        self.rows.len() == rows
-            && self.rows.dim() == dim
-            && self.removed.len() == rows
-            && lists.is_none_or(|lists| lists.is_whole(rows, dim))
-    }
-
-    /// The best hits on ids among the rows that are not hidden.
-    fn nearest(&self, ask: &Ask<'_>, hidden: &Bitset) -> Vec<Hit> {
-        let left = self.rows.len() - hidden.count();
-        let mut top = Top::new(ask.k.min(left));
-        let mut scan = |rows: std::ops::Range<usize>| {
-            let found = |row: usize, distance: f32| {
-                top.offer(Hit {
-                    id: self.ids[row],
-                    score: -distance,
-                });
-            };
-            self.rows
-                .scan(rows, (ask.query, ask.metric), hidden, ask.kernels, found)
-        };
-        match &self.lists {
-            None => _ = scan(0..self.rows.len()),
-            Some(lists) => lists.search(ask, &self.rows, left, scan),
-        }
-        top.into_hits()
-    }
-
-    fn range(&self, ask: &Ask<'_>, limit: f32, hidden: &Bitset) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        let mut scan = |rows: std::ops::Range<usize>| {
-            let found = |row: usize, distance: f32| {
-                if distance <= limit {
-                    hits.push(Hit {
-                        id: self.ids[row],
-                        score: -distance,
-                    });
-                }
-            };
-            self.rows
-                .scan(rows, (ask.query, ask.metric), hidden, ask.kernels, found)
-        };
-        match &self.lists {
-            None => _ = scan(0..self.rows.len()),
-            Some(lists) => lists.search(ask, &self.rows, self.rows.len(), scan),
-        }
-        hits
-    }
-
-    fn bytes(&self) -> usize {
-        let lists = self.lists.as_ref().map_or(0, BinaryLists::bytes);
-        self.rows.bytes() + lists + 4 * self.ids.len() + 8 * self.removed.words().len()
-    }
-}
-
-/// What is looked for.
-pub(super) struct Ask<'a> {
-    pub query: &'a Bits,
-    pub metric: BinaryMetric,
-    pub k: usize,
-    pub recall: Recall,
-    pub kernels: &'a Kernels,
-}
-
 impl BinaryCollection {
     /// An empty collection of vectors of `dim` bits, a multiple of eight.
     ///
@@ -190,11 +104,7 @@ impl BinaryCollection {
         if !fits {
             return None;
         }
-        for part in &mut parts {
-            if let Some(lists) = &mut part.lists {
-                lists.bound(metric, &part.rows);
-            }
-        }
+        parts.iter_mut().for_each(|part| part.bound(metric));
         Some(Self {
             dim,
             metric,
@@ -246,18 +156,11 @@ impl BinaryCollection {
     pub fn add(&mut self, vectors: &[u8]) -> Result<()> {
         self.whole(vectors)?;
         if !self.parts.last().is_some_and(|part| part.lists.is_none()) {
-            self.parts.push(BinaryPart {
-                rows: BinaryRows::new(self.dim),
-                lists: None,
-                ids: Vec::new(),
-                removed: Bitset::default(),
-            });
+            self.parts.push(BinaryPart::growing(self.dim));
         }
         let part = self.parts.last_mut().expect("one was pushed");
         for vector in vectors.chunks_exact(self.dim / 8) {
-            part.rows.push(&Bits::of(vector).words);
-            part.ids.push(self.next);
-            part.removed.push();
+            part.push(self.next, vector);
             self.next += 1;
         }
         Ok(())
@@ -372,9 +275,7 @@ impl BinaryCollection {
 
     fn shown(&self, allowed: Option<&Bitset>) -> Vec<(&BinaryPart, Bitset)> {
         let parts = self.parts.iter().filter(|part| part.len() > 0);
-        parts
-            .map(|part| (part, hidden_rows(&part.ids, &part.removed, allowed)))
-            .collect()
+        parts.map(|part| (part, part.hidden(allowed))).collect()
     }
 
     fn one(&self, query: &[u8]) -> Result<()> {
@@ -395,29 +296,11 @@ impl BinaryCollection {
 
     /// Puts all together, in lists where there are many, and lets go of what was removed. Ids stay.
     pub fn compact(&mut self) {
-        let (mut rows, mut ids) = (BinaryRows::new(self.dim), Vec::new());
-        for part in &self.parts {
-            for row in (0..part.ids.len()).filter(|row| !part.removed.contains(*row)) {
-                rows.push(part.rows.row(row));
-                ids.push(part.ids[row]);
-            }
+        let mut one = BinaryPart::growing(self.dim);
+        self.parts.drain(..).for_each(|part| one.take(&part));
+        if one.len() > 0 {
+            self.parts.push(one.sealed(self.metric));
         }
-        self.parts.clear();
-        if ids.is_empty() {
-            return;
-        }
-        let mut part = BinaryPart {
-            removed: Bitset::new(ids.len()),
-            lists: None,
-            rows,
-            ids,
-        };
-        if part.ids.len() >= Vectors::COMPACT_ROWS {
-            let (lists, order) = BinaryLists::build(self.metric, &mut part.rows, 1);
-            part.ids = order.iter().map(|row| part.ids[*row as usize]).collect();
-            part.lists = Some(lists);
-        }
-        self.parts.push(part);
     }
 }
 

@@ -1,32 +1,28 @@
 //! Rows of bits in lists around centroids of bits.
 //!
 //! ```text
-//! centroids  [nlist, dim]   k-majority: a centroid has the bits that most of its rows have
+//! centroids  [nlist, dim]   as k_majority learns them
 //! starts     list l holds the rows starts[l] … starts[l+1]-1, those with fewer bits first
 //! bounds     [nlist, dim]   what all rows of a list have together, or in common: derived
 //! ```
-//! k-majority: Grana, Borghesani, Manfredi and Cucchiara 2013, "A fast approach for integrating ORB
-//! descriptors in the bag of words model". By Hamming's distance a bit is set that more than half of the rows
-//! have; by Jaccard's, where vectors are sparse and that would leave nothing, as many of the most frequent
-//! bits as the rows have on average.
-//!
 //! A query that is to be a substructure of a row must be one of the union of its list's rows, one that is to
 //! be a superstructure must be one of their intersection; neither needs more than one comparison a list, and
 //! neither misses a row.
 
 use serde::{Deserialize, Serialize};
 
-use super::binary::Ask;
+use super::binary_part::Ask;
 use super::binary_rows::{BinaryRows, Bits};
+use super::k_majority::{assign, centroids, clustered_by, starts};
 use super::parallel::each;
 use super::random::Random;
 use super::{BinaryMetric, Bitset, Hit, Lists, Recall};
 use crate::kernels::Kernels;
 
-/// Rounds of assigning and counting.
-const ROUNDS: usize = 8;
 /// Rows to learn from, a list.
 const SAMPLES_PER_LIST: usize = 32;
+/// Lists that are looked into before it is known how near rows are.
+const FIRST: usize = 2;
 /// Rows that are looked for to measure recall.
 const QUERIES: usize = 256;
 /// Neighbours that count.
@@ -34,13 +30,22 @@ const K: usize = 10;
 /// The part of the misses that is kept in hand: samples are small.
 const MARGIN: f64 = 0.5;
 
-/// How many of the nearest lists hold 95 % and 99 % of a row's ten nearest, measured at building.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// By how much a list's centroid may be further from a query than the last of the nearest so far for the list
+/// to be looked into: measured at building, so that 95 % and 99 % of a row's ten nearest are found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BinaryPlan {
     /// For [`Recall::Fast`].
-    pub fast: u32,
+    pub fast: f32,
     /// For [`Recall::High`].
-    pub high: u32,
+    pub high: f32,
+}
+
+impl BinaryPlan {
+    /// Every list is looked into.
+    const ALL: Self = Self {
+        fast: f32::MAX,
+        high: f32::MAX,
+    };
 }
 
 /// Which rows belong together.
@@ -50,7 +55,7 @@ pub struct BinaryLists {
     pub centroids: BinaryRows,
     /// `[nlist + 1]`, ascending from 0 to the number of rows.
     pub starts: Vec<u32>,
-    /// How many lists to look into.
+    /// Which lists to look into.
     pub plan: BinaryPlan,
     bounds: BinaryRows,
 }
@@ -88,18 +93,14 @@ impl BinaryLists {
         let count = Lists::count_for(rows.len());
         let sample = random.sample(rows.len(), count * SAMPLES_PER_LIST);
         let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
-        let centroids = k_majority(&rows.ordered(&sample), count, by, &mut random);
+        let centroids = centroids(&rows.ordered(&sample), count, by, &mut random);
         let nearest = assign(&centroids, rows, by);
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         let place = |row: &u32| (nearest[*row as usize], rows.counts()[*row as usize]);
         order.sort_by_key(place);
         let starts = starts(&nearest, count);
         *rows = rows.ordered(&order);
-        let plan = BinaryPlan {
-            fast: count as u32,
-            high: count as u32,
-        };
-        let mut lists = Self::new(centroids, starts, plan);
+        let mut lists = Self::new(centroids, starts, BinaryPlan::ALL);
         lists.bound(metric, rows);
         if metric.is_ranked() {
             lists.plan = lists.measured(metric, rows, &mut random);
@@ -139,13 +140,13 @@ impl BinaryLists {
         self.centroids.bytes() + self.bounds.bytes() + 4 * self.starts.len()
     }
 
-    /// Scans the rows that may be among the best of the `left` that take part; `scan` tells how many it found.
+    /// Scans the rows that may be among the best; `scan` tells the distance of the last of the nearest so far,
+    /// which is infinite until there are enough.
     pub(super) fn search(
         &self,
         ask: &Ask<'_>,
         rows: &BinaryRows,
-        left: usize,
-        mut scan: impl FnMut(std::ops::Range<usize>) -> usize,
+        mut scan: impl FnMut(std::ops::Range<usize>) -> f32,
     ) {
         if !ask.metric.is_ranked() {
             for list in (0..self.len()).filter(|list| self.may_match(*list, ask)) {
@@ -153,19 +154,22 @@ impl BinaryLists {
             }
             return;
         }
-        let lists = self.ranked(ask.query, ask.metric, ask.kernels);
-        let larger = (ask.k as f64 / K as f64).max(1.0) * rows.len() as f64 / left.max(1) as f64;
-        let nprobe = match ask.recall {
-            Recall::Fast => (f64::from(self.plan.fast) * larger) as usize,
-            Recall::High => (f64::from(self.plan.high) * larger) as usize,
-            Recall::Exact => lists.len(),
+        let gap = match ask.recall {
+            Recall::Fast => self.plan.fast,
+            Recall::High => self.plan.high,
+            Recall::Exact => f32::MAX,
         };
-        let mut found = 0;
-        for (at, list) in lists.into_iter().enumerate() {
-            if at >= nprobe.max(1) && found >= ask.k.min(left) {
+        let mut most = f32::INFINITY;
+        for (at, list) in self
+            .ranked(ask.query, ask.metric, ask.kernels)
+            .iter()
+            .enumerate()
+        {
+            if at >= FIRST && -list.score > most {
                 break;
             }
-            found += scan(self.rows(list as usize));
+            let last = scan(self.rows(list.id as usize));
+            most = as_clustered(ask.metric, last) + gap;
         }
     }
 
@@ -195,8 +199,8 @@ impl BinaryLists {
         }
     }
 
-    /// All lists, the nearest first.
-    fn ranked(&self, query: &Bits, metric: BinaryMetric, kernels: &Kernels) -> Vec<u32> {
+    /// All lists with their distances, below zero, the nearest first.
+    fn ranked(&self, query: &Bits, metric: BinaryMetric, kernels: &Kernels) -> Vec<Hit> {
         let mut lists = Vec::with_capacity(self.len());
         let nothing = Bitset::default();
         let all = 0..self.len();
@@ -209,150 +213,56 @@ impl BinaryLists {
                 });
             });
         lists.sort_unstable_by(Hit::order);
-        lists.iter().map(|hit| hit.id).collect()
+        lists
     }
 
-    /// How many lists hold most of the ten rows nearest to others.
+    /// What the gaps have to be for most of the ten rows nearest to others.
     fn measured(&self, metric: BinaryMetric, rows: &BinaryRows, random: &mut Random) -> BinaryPlan {
         let sample = random.sample(rows.len(), QUERIES);
-        let places = each(sample.len(), |at| self.places(metric, rows, sample[at]));
-        let mut places: Vec<usize> = places.concat();
-        places.sort_unstable();
-        let lists = |asked: f64| {
+        let mut gaps = each(sample.len(), |at| self.gaps(metric, rows, sample[at])).concat();
+        gaps.sort_unstable_by(f32::total_cmp);
+        let gap = |asked: f64| {
             let share = asked + MARGIN * (1.0 - asked);
-            let last = (share * places.len() as f64).ceil() as usize;
-            places
-                .get(last.saturating_sub(1))
-                .map_or(1, |place| place + 1) as u32
+            let last = (share * gaps.len() as f64).ceil() as usize;
+            gaps.get(last.saturating_sub(1))
+                .copied()
+                .unwrap_or(f32::MAX)
         };
         BinaryPlan {
-            fast: lists(0.95),
-            high: lists(0.99),
+            fast: gap(0.95),
+            high: gap(0.99),
         }
     }
 
-    /// Among the lists that are nearest to a row, the places of the first that hold ten rows no further from it
-    /// than its ten nearest: of equally near ones any will do.
-    fn places(&self, metric: BinaryMetric, rows: &BinaryRows, own: usize) -> Vec<usize> {
-        let query = Bits::of_words(rows.row(own).to_vec());
-        let mut distances = vec![f32::INFINITY; rows.len()];
-        let all = 0..rows.len();
-        rows.scan(
-            all,
-            (&query, metric),
-            &Bitset::default(),
-            Kernels::best(),
-            |row, distance| distances[row] = distance,
-        );
-        distances[own] = f32::INFINITY;
+    /// Of ten rows that are no further from a row than its ten nearest, those in the nearest lists: how much
+    /// further than the tenth nearest their lists' centroids are. Of equally near rows any will do.
+    fn gaps(&self, metric: BinaryMetric, rows: &BinaryRows, own: usize) -> Vec<f32> {
+        let (query, kernels) = (Bits::of_words(rows.row(own).to_vec()), Kernels::best());
+        let (mut distances, nothing) = (vec![f32::MAX; rows.len()], Bitset::default());
+        let by = (&query, clustered_by(metric));
+        rows.scan(0..rows.len(), by, &nothing, kernels, |row, distance| {
+            distances[row] = distance;
+        });
+        distances[own] = f32::MAX;
         let mut sorted = distances.clone();
         let (_, most, _) = sorted.select_nth_unstable_by(K - 1, f32::total_cmp);
-        let ranked = self.ranked(&query, metric, Kernels::best());
-        let near = |list: &u32| {
-            let rows = self.rows(*list as usize);
-            let near = rows.filter(|row| distances[*row] <= *most);
-            near.count()
+        let near = |list: u32| {
+            let rows = self.rows(list as usize);
+            rows.filter(|row| distances[*row] <= *most).count()
         };
-        let lists = ranked.iter().enumerate();
-        let places = lists.flat_map(|(place, list)| std::iter::repeat_n(place, near(list)));
-        places.take(K).collect()
-    }
-}
-
-/// The metric that makes lists: parts of one another share much of what they have.
-fn clustered_by(metric: BinaryMetric) -> BinaryMetric {
-    match metric {
-        BinaryMetric::Hamming => BinaryMetric::Hamming,
-        _ => BinaryMetric::Jaccard,
-    }
-}
-
-/// `count` centroids of at least as many rows.
-fn k_majority(
-    rows: &BinaryRows,
-    count: usize,
-    by: BinaryMetric,
-    random: &mut Random,
-) -> BinaryRows {
-    let picked = random.sample(rows.len(), count);
-    let picked: Vec<u32> = picked.into_iter().map(|row| row as u32).collect();
-    let mut centroids = rows.ordered(&picked);
-    for _ in 0..ROUNDS {
-        let nearest = assign(&centroids, rows, by);
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        order.sort_by_key(|row| nearest[*row as usize]);
-        let starts = starts(&nearest, count);
-        let middles = each(count, |list| {
-            let own = &order[starts[list] as usize..starts[list + 1] as usize];
-            middle(rows, own, by)
+        let ranked = self.ranked(&query, metric, kernels);
+        let gaps = ranked.iter().flat_map(|list| {
+            let gap = -list.score - *most;
+            std::iter::repeat_n(gap, near(list.id))
         });
-        centroids = BinaryRows::new(rows.dim());
-        for middle in middles {
-            let some = random.below(rows.len());
-            centroids.push(middle.as_deref().unwrap_or(rows.row(some)));
-        }
+        gaps.take(K).collect()
     }
-    centroids
 }
 
-/// The list of each row.
-fn assign(centroids: &BinaryRows, rows: &BinaryRows, by: BinaryMetric) -> Vec<u32> {
-    let nothing = Bitset::default();
-    each(rows.len(), |row| {
-        let query = Bits::of_words(rows.row(row).to_vec());
-        let (mut best, mut least) = (0, f32::INFINITY);
-        let all = 0..centroids.len();
-        centroids.scan(
-            all,
-            (&query, by),
-            &nothing,
-            Kernels::best(),
-            |list, distance| {
-                if distance < least {
-                    (best, least) = (list as u32, distance);
-                }
-            },
-        );
-        best
-    })
-}
-
-/// Where each of `count` lists begins, and where the last one ends.
-fn starts(list_of: &[u32], count: usize) -> Vec<u32> {
-    let mut starts = vec![0u32; count + 1];
-    list_of
-        .iter()
-        .for_each(|list| starts[*list as usize + 1] += 1);
-    (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
-    starts
-}
-
-/// The words of a centroid of the rows `own`; `None` of none.
-fn middle(rows: &BinaryRows, own: &[u32], by: BinaryMetric) -> Option<Vec<u64>> {
-    if own.is_empty() {
-        return None;
+/// A distance by the metric that made the lists.
+fn as_clustered(metric: BinaryMetric, distance: f32) -> f32 {
+    match metric {
+        BinaryMetric::Tanimoto => 1.0 - (-distance).exp2(),
+        _ => distance,
     }
-    let mut votes = vec![0u32; rows.dim()];
-    for row in own {
-        for (at, word) in rows.row(*row as usize).iter().enumerate() {
-            let mut left = *word;
-            while left != 0 {
-                votes[64 * at + left.trailing_zeros() as usize] += 1;
-                left &= left - 1;
-            }
-        }
-    }
-    let mut words = vec![0u64; rows.dim().div_ceil(64)];
-    let mut set = |bit: usize| words[bit / 64] |= 1 << (bit % 64);
-    if by == BinaryMetric::Hamming {
-        let most = |bit: &usize| 2 * votes[*bit] as usize > own.len();
-        (0..votes.len()).filter(most).for_each(&mut set);
-    } else {
-        let bits: usize = votes.iter().map(|votes| *votes as usize).sum();
-        let mut by_votes: Vec<usize> = (0..votes.len()).collect();
-        by_votes.sort_by_key(|bit| std::cmp::Reverse(votes[*bit]));
-        let mean = (bits + own.len() / 2) / own.len();
-        by_votes.into_iter().take(mean).for_each(&mut set);
-    }
-    Some(words)
 }

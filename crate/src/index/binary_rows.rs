@@ -128,7 +128,7 @@ impl BinaryRows {
         8 * self.words.len() + 4 * self.counts.len()
     }
 
-    /// Hands each of `rows` that is not hidden and has a distance to `found`; gives how many there were.
+    /// Hands each of `rows` that is not hidden and has a distance to `found`.
     pub(super) fn scan(
         &self,
         rows: Range<usize>,
@@ -136,8 +136,8 @@ impl BinaryRows {
         hidden: &Bitset,
         kernels: &Kernels,
         mut found: impl FnMut(usize, f32),
-    ) -> usize {
-        let (len, mut shared, mut count) = (self.dim.div_ceil(64), [0; BLOCK], 0);
+    ) {
+        let (len, mut shared) = (self.dim.div_ceil(64), [0; BLOCK]);
         for first in rows.clone().step_by(BLOCK) {
             let shared = &mut shared[..BLOCK.min(rows.end - first)];
             let words = &self.words[first * len..][..shared.len() * len];
@@ -146,10 +146,8 @@ impl BinaryRows {
                 let distance = metric.distance(query.count, self.counts[row], *both);
                 if let Some(distance) = distance.filter(|_| !hidden.contains(row)) {
                     found(row, distance);
-                    count += 1;
                 }
             }
         }
-        count
     }
 }

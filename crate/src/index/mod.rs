@@ -18,6 +18,7 @@
 
 mod binary;
 mod binary_lists;
+mod binary_part;
 mod binary_rows;
 mod bitset;
 mod calibrate;
@@ -30,6 +31,7 @@ pub mod exact;
 mod graph;
 mod graph_build;
 mod ivf;
+mod k_majority;
 mod kmeans;
 mod lvq;
 mod metric;
@@ -47,8 +49,9 @@ mod trace;
 mod two_tier;
 mod vectors;
 
-pub use binary::{BinaryCollection, BinaryMetric, BinaryPart};
+pub use binary::{BinaryCollection, BinaryMetric};
 pub use binary_lists::{BinaryLists, BinaryPlan};
+pub use binary_part::BinaryPart;
 pub use binary_rows::BinaryRows;
 pub use bitset::Bitset;
 pub use coarse::{Coarse, Probe};

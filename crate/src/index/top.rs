@@ -66,6 +66,12 @@ impl Top {
         }
     }
 
+    /// The worst that is kept, when there are as many as wanted.
+    pub(super) fn worst(&self) -> Option<&Hit> {
+        let full = self.heap.len() >= self.k;
+        self.heap.peek().filter(|_| full).map(|worst| &worst.0)
+    }
+
     /// What was kept, best first.
     pub(super) fn into_hits(self) -> Vec<Hit> {
         self.heap
