@@ -150,12 +150,12 @@ pub enum Error {
     #[error("the embedding has no direction: a value is not finite, or all are zero")]
     NoDirection,
     /// A vector so long that its distances are beyond what is computed with.
-    #[error("a vector of length {found:e}; those up to {most:e} can be compared")]
+    #[error("a vector of length 10^{found} or more; those up to 10^{most} can be compared")]
     TooLong {
-        /// The vector's.
-        found: f64,
-        /// The most.
-        most: f64,
+        /// The vector's, as a power of ten.
+        found: i32,
+        /// The most, as a power of ten.
+        most: i32,
     },
     /// A query that cannot be understood.
     #[error("the query, at character {}: {problem}", at + 1)]

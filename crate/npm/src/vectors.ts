@@ -12,10 +12,12 @@
  * @module
  */
 import { PhotorecallError } from './errors.js';
-import type { VectorIndex as Vectors } from './vectors/photorecall.js';
+import type { BinaryIndex as Binary, VectorIndex as Vectors } from './vectors/photorecall.js';
 
 export { PhotorecallError } from './errors.js';
-export type { Neighbours, VectorIndex, VectorOptions, VectorRange, VectorSearch } from './vectors/photorecall.js';
+export type {
+  BinaryIndex, BinaryMetric, BinaryOptions, Neighbours, VectorIndex, VectorOptions, VectorRange, VectorSearch,
+} from './vectors/photorecall.js';
 
 /** Where the wasm is. */
 export interface VectorsOptions {
@@ -25,17 +27,20 @@ export interface VectorsOptions {
 
 /** What {@link loadVectors} gives. */
 export interface VectorsModule {
+  /** Vectors of numbers. */
   VectorIndex: typeof Vectors;
+  /** Vectors of bits. */
+  BinaryIndex: typeof Binary;
 }
 
 /** Loads the wasm, once. Throws a {@link PhotorecallError} `fetch` when it is not there. */
 export async function loadVectors({ wasm }: VectorsOptions = {}): Promise<VectorsModule> {
-  const { default: init, VectorIndex } = await import('./vectors/photorecall.js');
+  const { default: init, BinaryIndex, VectorIndex } = await import('./vectors/photorecall.js');
   try {
     await init({ module_or_path: wasm ?? new URL('./vectors/photorecall_bg.wasm', import.meta.url) });
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new PhotorecallError('fetch', `the index's wasm could not be loaded: ${reason}`, { cause: thrown });
   }
-  return { VectorIndex };
+  return { BinaryIndex, VectorIndex };
 }

@@ -1,37 +1,19 @@
 //! Vectors of bits under ids ⇄ bytes: a container of containers, one for each part.
 
-use serde::{Deserialize, Serialize};
-
-use super::collection::{json, name_of, parsed};
+use super::collection::{Meta, json, metric_in, name_in, name_of, parsed};
 use super::read::damaged;
-use super::{Container, Kind, Writer, bytes_of_u32, bytes_of_u64, u32_of, u64_of};
+use super::{Container, Kind, Writer};
+use super::{bytes_of_f32, bytes_of_u32, bytes_of_u64, f32_of, u32_of, u64_of};
 use crate::error::Result;
 use crate::index::{
     BinaryCollection, BinaryLists, BinaryMetric, BinaryPart, BinaryPlan, BinaryRows, Bitset,
 };
 
-/// What a binary collection says of itself, in JSON.
-#[derive(Serialize, Deserialize)]
-struct Meta {
-    dim: usize,
-    metric: BinaryMetric,
-    next: u32,
-    parts: usize,
-}
-
-/// What a part says of itself, in JSON.
-#[derive(Serialize, Deserialize)]
-struct PartMeta {
-    /// Absent where there are no lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    plan: Option<BinaryPlan>,
-}
-
 /// A binary collection's bytes.
 pub fn write_binary(collection: &BinaryCollection) -> Vec<u8> {
     let meta = Meta {
         dim: collection.dim(),
-        metric: collection.metric(),
+        metric: name_in(&BinaryMetric::NAMES, collection.metric()),
         next: collection.next(),
         parts: collection.parts().len(),
     };
@@ -49,34 +31,31 @@ pub fn write_binary(collection: &BinaryCollection) -> Vec<u8> {
 pub fn read_binary(name: &str, bytes: &[u8]) -> Result<BinaryCollection> {
     let container = Container::open(name, Kind::Binary, bytes)?;
     let meta: Meta = parsed(name, container.section("meta")?)?;
+    let metric = metric_in(name, &BinaryMetric::NAMES, &meta.metric)?;
     let mut parts = Vec::new();
     for at in 0..meta.parts {
         parts.push(read_part(name, meta.dim, container.section(&name_of(at))?)?);
     }
-    BinaryCollection::from_parts(meta.dim, meta.metric, meta.next, parts)
+    BinaryCollection::from_parts(meta.dim, metric, meta.next, parts)
         .ok_or_else(|| damaged(name, "its parts do not fit together"))
 }
 
 fn write_part(part: &BinaryPart) -> Vec<u8> {
-    let meta = PartMeta {
-        plan: part.lists.as_ref().map(|lists| lists.plan),
-    };
     let mut writer = Writer::new(Kind::BinaryPart)
-        .section("meta", json(&meta))
         .section("ids", bytes_of_u32(&part.ids))
         .section("removed", bytes_of_u64(part.removed.words()))
         .section("bits", bytes_of_u64(part.rows.words()));
     if let Some(lists) = &part.lists {
         writer = writer
             .section("c_bits", bytes_of_u64(lists.centroids.words()))
-            .section("lists", bytes_of_u32(&lists.starts));
+            .section("lists", bytes_of_u32(&lists.starts))
+            .section("plan", bytes_of_f32(&[lists.plan.fast, lists.plan.high]));
     }
     writer.finish()
 }
 
 fn read_part(name: &str, dim: usize, bytes: &[u8]) -> Result<BinaryPart> {
     let container = Container::open(name, Kind::BinaryPart, bytes)?;
-    let meta: PartMeta = parsed(name, container.section("meta")?)?;
     let ids = u32_of(container.section("ids")?).ok_or_else(|| damaged(name, "its ids"))?;
     let removed = u64_of(container.section("removed")?)
         .and_then(|words| Bitset::from_words(words, ids.len()))
@@ -86,14 +65,19 @@ fn read_part(name: &str, dim: usize, bytes: &[u8]) -> Result<BinaryPart> {
             .and_then(|words| BinaryRows::from_words(dim, words))
             .ok_or_else(|| damaged(name, "its bits"))
     };
-    let lists = |plan: BinaryPlan| -> Result<BinaryLists> {
+    let lists = |plan: &[u8]| -> Result<BinaryLists> {
         let starts = u32_of(container.section("lists")?);
         let starts = starts.ok_or_else(|| damaged(name, "its lists"))?;
+        let numbers = f32_of(plan).unwrap_or_default();
+        let [fast, high] = numbers[..] else {
+            return Err(damaged(name, "its plan"));
+        };
+        let plan = BinaryPlan { fast, high };
         Ok(BinaryLists::new(rows("c_bits")?, starts, plan))
     };
     Ok(BinaryPart {
         rows: rows("bits")?,
-        lists: meta.plan.map(lists).transpose()?,
+        lists: container.section("plan").ok().map(lists).transpose()?,
         ids,
         removed,
     })

@@ -9,14 +9,29 @@ use super::{bytes_of_f32, bytes_of_u32, bytes_of_u64, f32_of, u32_of, u64_of};
 use crate::error::Result;
 use crate::index::{Bitset, Collection, Metric, Part, Space};
 
-/// What a collection says of itself, in JSON.
+/// What a collection says of itself, in JSON; also one of bits.
 #[derive(Serialize, Deserialize)]
-struct Meta {
-    dim: usize,
+pub(super) struct Meta {
+    pub dim: usize,
+    /// Its name; absent before version 5.
     #[serde(default)]
-    metric: Metric,
-    next: u32,
-    parts: usize,
+    pub metric: String,
+    pub next: u32,
+    pub parts: usize,
+}
+
+/// A metric's name.
+pub(super) fn name_in<M: PartialEq>(known: &[(&str, M)], metric: M) -> String {
+    let found = known.iter().find(|(_, known)| *known == metric);
+    found.map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+/// The metric of that name.
+pub(super) fn metric_in<M: Copy>(what: &str, known: &[(&str, M)], name: &str) -> Result<M> {
+    let found = known.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, metric)| *metric)
+        .ok_or_else(|| damaged(what, "its metric"))
 }
 
 /// What a part says of itself, in JSON.
@@ -29,7 +44,7 @@ struct PartMeta {
 pub fn write_collection(collection: &Collection) -> Vec<u8> {
     let meta = Meta {
         dim: collection.dim(),
-        metric: collection.metric(),
+        metric: name_in(&Metric::NAMES, collection.metric()),
         next: collection.next(),
         parts: collection.parts().len(),
     };
@@ -47,12 +62,16 @@ pub fn write_collection(collection: &Collection) -> Vec<u8> {
 pub fn read_collection(name: &str, bytes: &[u8]) -> Result<Collection> {
     let container = Container::open(name, Kind::Collection, bytes)?;
     let meta: Meta = parsed(name, container.section("meta")?)?;
+    let metric = match &meta.metric[..] {
+        "" => Metric::Cosine,
+        known => metric_in(name, &Metric::NAMES, known)?,
+    };
     let mut parts = Vec::new();
     for at in 0..meta.parts {
         let part = container.section(&name_of(at))?;
-        parts.push(read_part(name, &meta, part)?);
+        parts.push(read_part(name, (metric, meta.dim), part)?);
     }
-    Collection::from_parts(meta.dim, meta.metric, meta.next, parts)
+    Collection::from_parts(meta.dim, metric, meta.next, parts)
         .ok_or_else(|| damaged(name, "its parts do not fit together"))
 }
 
@@ -71,7 +90,7 @@ fn write_part(part: &Part) -> Vec<u8> {
     write_vectors(writer, &part.vectors).finish()
 }
 
-fn read_part(name: &str, of: &Meta, bytes: &[u8]) -> Result<Part> {
+fn read_part(name: &str, (metric, dim): (Metric, usize), bytes: &[u8]) -> Result<Part> {
     let container = Container::open(name, Kind::Part, bytes)?;
     let meta: PartMeta = parsed(name, container.section("meta")?)?;
     let ids = u32_of(container.section("ids")?).ok_or_else(|| damaged(name, "its ids"))?;
@@ -79,12 +98,12 @@ fn read_part(name: &str, of: &Meta, bytes: &[u8]) -> Result<Part> {
         .and_then(|words| Bitset::from_words(words, ids.len()))
         .ok_or_else(|| damaged(name, "its removed rows"))?;
     let axes = match meta.form {
-        Form::Flat => of.dim,
-        Form::Compact => of.metric.axes(of.dim),
+        Form::Flat => dim,
+        Form::Compact => metric.axes(dim),
     };
     Ok(Part {
         vectors: read_vectors(name, meta.form, axes, &container)?,
-        space: read_space(name, of.metric, &container)?,
+        space: read_space(name, metric, &container)?,
         ids,
         removed,
     })

@@ -7,8 +7,6 @@
 //! A vector is the set of its bits that are 1; every metric follows from |q|, |x| and |q ∩ x|. The metrics,
 //! also where a quotient is 0/0, are those of Milvus' Knowhere.
 
-use serde::{Deserialize, Serialize};
-
 use super::binary_part::{Ask, BinaryPart};
 use super::binary_rows::Bits;
 use super::parallel::each;
@@ -17,8 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 
 /// How far a vector x is from a query q.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BinaryMetric {
     /// How many bits differ.
     #[default]
@@ -34,6 +31,15 @@ pub enum BinaryMetric {
 }
 
 impl BinaryMetric {
+    /// All of them with their names, as they are stored.
+    pub const NAMES: [(&str, Self); 5] = [
+        ("hamming", Self::Hamming),
+        ("jaccard", Self::Jaccard),
+        ("tanimoto", Self::Tanimoto),
+        ("substructure", Self::Substructure),
+        ("superstructure", Self::Superstructure),
+    ];
+
     /// The distance of two vectors with so many bits, of which they share `both`; `None` where one is not
     /// part of the other and had to be.
     pub(super) fn distance(self, query: u32, row: u32, both: u32) -> Option<f32> {

@@ -9,13 +9,12 @@
 //! be a superstructure must be one of their intersection; neither needs more than one comparison a list, and
 //! neither misses a row.
 
-use serde::{Deserialize, Serialize};
-
 use super::binary_part::Ask;
 use super::binary_rows::{BinaryRows, Bits};
-use super::k_majority::{assign, centroids, clustered_by, starts};
+use super::k_majority::{assign, centroids, clustered_by, ordered, starts};
 use super::parallel::each;
 use super::random::Random;
+use super::top::Top;
 use super::{BinaryMetric, Bitset, Hit, Lists, Recall};
 use crate::kernels::Kernels;
 
@@ -32,7 +31,7 @@ const MARGIN: f64 = 0.5;
 
 /// By how much a list's centroid may be further from a query than the last of the nearest so far for the list
 /// to be looked into: measured at building, so that 95 % and 99 % of a row's ten nearest are found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BinaryPlan {
     /// For [`Recall::Fast`].
     pub fast: f32,
@@ -95,9 +94,8 @@ impl BinaryLists {
         let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
         let centroids = centroids(&rows.ordered(&sample), count, by, &mut random);
         let nearest = assign(&centroids, rows, by);
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        let place = |row: &u32| (nearest[*row as usize], rows.counts()[*row as usize]);
-        order.sort_by_key(place);
+        let by_count = ordered(0..rows.len() as u32, rows.counts(), rows.dim() + 1);
+        let order = ordered(by_count.into_iter(), &nearest, count);
         let starts = starts(&nearest, count);
         *rows = rows.ordered(&order);
         let mut lists = Self::new(centroids, starts, BinaryPlan::ALL);
@@ -220,7 +218,7 @@ impl BinaryLists {
     fn measured(&self, metric: BinaryMetric, rows: &BinaryRows, random: &mut Random) -> BinaryPlan {
         let sample = random.sample(rows.len(), QUERIES);
         let mut gaps = each(sample.len(), |at| self.gaps(metric, rows, sample[at])).concat();
-        gaps.sort_unstable_by(f32::total_cmp);
+        gaps.sort_by(f32::total_cmp);
         let gap = |asked: f64| {
             let share = asked + MARGIN * (1.0 - asked);
             let last = (share * gaps.len() as f64).ceil() as usize;
@@ -240,19 +238,23 @@ impl BinaryLists {
         let (query, kernels) = (Bits::of_words(rows.row(own).to_vec()), Kernels::best());
         let (mut distances, nothing) = (vec![f32::MAX; rows.len()], Bitset::default());
         let by = (&query, clustered_by(metric));
+        let mut top = Top::new(K);
         rows.scan(0..rows.len(), by, &nothing, kernels, |row, distance| {
-            distances[row] = distance;
+            if row != own {
+                distances[row] = distance;
+                let (id, score) = (row as u32, -distance);
+                top.offer(Hit { id, score });
+            }
         });
-        distances[own] = f32::MAX;
-        let mut sorted = distances.clone();
-        let (_, most, _) = sorted.select_nth_unstable_by(K - 1, f32::total_cmp);
+        let most = top.worst().map_or(f32::MAX, |worst| -worst.score);
         let near = |list: u32| {
             let rows = self.rows(list as usize);
-            rows.filter(|row| distances[*row] <= *most).count()
+            rows.filter(|row| *row != own && distances[*row] <= most)
+                .count()
         };
         let ranked = self.ranked(&query, metric, kernels);
         let gaps = ranked.iter().flat_map(|list| {
-            let gap = -list.score - *most;
+            let gap = -list.score - most;
             std::iter::repeat_n(gap, near(list.id))
         });
         gaps.take(K).collect()

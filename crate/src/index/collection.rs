@@ -10,8 +10,8 @@ use super::{Bitset, Hit, Metric, Part, Recall, Search, normalise};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 
-/// The longest vectors whose distances and inner products f32 holds.
-const LENGTH_MOST: f64 = 1e18;
+/// The length, as a power of ten, of the longest vectors whose distances and inner products f32 holds.
+const LENGTH_MOST: i32 = 18;
 
 /// Vectors of one dimension, each under the number that it was given.
 #[derive(Debug, Clone, PartialEq)]
@@ -306,9 +306,9 @@ fn of_length(vector: Vec<f32>) -> Result<Vec<f32>> {
     if !length.is_finite() {
         return Err(Error::NoDirection);
     }
-    if length > LENGTH_MOST {
+    if length > 10f64.powi(LENGTH_MOST) {
         return Err(Error::TooLong {
-            found: length,
+            found: length.log10() as i32,
             most: LENGTH_MOST,
         });
     }

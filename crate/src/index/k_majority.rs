@@ -34,8 +34,7 @@ pub(super) fn centroids(
     let mut centroids = rows.ordered(&picked);
     for _ in 0..ROUNDS {
         let nearest = assign(&centroids, rows, by);
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        order.sort_by_key(|row| nearest[*row as usize]);
+        let order = ordered(0..rows.len() as u32, &nearest, count);
         let starts = starts(&nearest, count);
         let middles = each(count, |list| {
             let own = &order[starts[list] as usize..starts[list + 1] as usize];
@@ -82,6 +81,18 @@ pub(super) fn starts(list_of: &[u32], count: usize) -> Vec<u32> {
     starts
 }
 
+/// `items` by their keys, which are below `kinds`; of equal ones in their own order: a counting sort.
+pub(super) fn ordered(items: impl Iterator<Item = u32>, keys: &[u32], kinds: usize) -> Vec<u32> {
+    let mut next = starts(keys, kinds);
+    let mut ordered = vec![0; keys.len()];
+    for item in items {
+        let place = &mut next[keys[item as usize] as usize];
+        ordered[*place as usize] = item;
+        *place += 1;
+    }
+    ordered
+}
+
 /// The words of a centroid of the rows `own`; `None` of none.
 fn middle(rows: &BinaryRows, own: &[u32], by: BinaryMetric) -> Option<Vec<u64>> {
     if own.is_empty() {
@@ -104,10 +115,11 @@ fn middle(rows: &BinaryRows, own: &[u32], by: BinaryMetric) -> Option<Vec<u64>> 
         (0..votes.len()).filter(most).for_each(&mut set);
     } else {
         let bits: usize = votes.iter().map(|votes| *votes as usize).sum();
-        let mut by_votes: Vec<usize> = (0..votes.len()).collect();
-        by_votes.sort_by_key(|bit| std::cmp::Reverse(votes[*bit]));
+        let missing: Vec<u32> = votes.iter().map(|votes| own.len() as u32 - votes).collect();
+        let by_votes = ordered(0..votes.len() as u32, &missing, own.len() + 1);
         let mean = (bits + own.len() / 2) / own.len();
-        by_votes.into_iter().take(mean).for_each(&mut set);
+        let most = by_votes.into_iter().take(mean);
+        most.for_each(|bit| set(bit as usize));
     }
     Some(words)
 }

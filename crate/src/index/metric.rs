@@ -15,11 +15,8 @@
 //! |p − y|² = |p|² − 2·(p·y − |y|²/2) only the bracket depends on the row; the 1 beside it makes rows nearly
 //! equally long, |[y, 1−|y|²/2]|² = 1 + |y|⁴/4, so that little is left for the last axis.
 
-use serde::{Deserialize, Serialize};
-
 /// What makes a vector near to a query.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Metric {
     /// A large cosine, in [-1, 1]: lengths do not count.
     #[default]
@@ -41,6 +38,10 @@ const ROUNDING: f64 = 1e-4;
 const ROUNDED: f64 = 1e-7;
 
 impl Metric {
+    /// All of them with their names, as they are stored.
+    pub const NAMES: [(&str, Self); 3] =
+        [("cosine", Self::Cosine), ("ip", Self::Ip), ("l2", Self::L2)];
+
     /// Axes of a compact row of vectors with `dim` axes.
     pub(crate) fn axes(self, dim: usize) -> usize {
         match self {

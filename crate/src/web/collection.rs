@@ -1,11 +1,12 @@
 //! Vectors under ids, as one JavaScript class: the index alone, without photos.
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint32Array};
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::answer::{Answer, thrown, thrown_with};
+use super::answer::{Answer, thrown};
+use super::options::{Options, limit_of, metric_of, name_of, to_js};
 use crate::format::{read_collection, write_collection};
-use crate::index::{Bitset, Collection, Hit, Metric, Recall};
+use crate::index::{Collection, Metric};
 use crate::kernels::Kernels;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -50,74 +51,6 @@ pub struct VectorIndex {
     collection: Collection,
 }
 
-struct Options {
-    k: usize,
-    recall: Recall,
-    only: Option<Vec<u32>>,
-}
-
-impl Options {
-    /// Read by hand: serde's reader of JavaScript values would be a tenth of this module.
-    fn read(options: &JsValue) -> Answer<Self> {
-        let get = |name: &str| property(options, name);
-        let (k, recall, only) = (get("k"), get("recall"), get("only"));
-        let bad = |message| thrown_with("bad_argument", message);
-        Ok(Self {
-            k: match k.as_f64() {
-                Some(k) if k >= 0.0 && k.fract() == 0.0 => k as usize,
-                None if k.is_undefined() => 10,
-                _ => return Err(bad("k is not a number of vectors")),
-            },
-            recall: match recall.as_string().as_deref() {
-                Some("fast") => Recall::Fast,
-                Some("high") => Recall::High,
-                Some("exact") => Recall::Exact,
-                None if recall.is_undefined() => Recall::High,
-                _ => return Err(bad("recall is `fast`, `high` or `exact`")),
-            },
-            only: match only {
-                only if only.is_undefined() => None,
-                only if only.is_object() => Some(Uint32Array::new(&only).to_vec()),
-                _ => return Err(bad("only is not a list of ids")),
-            },
-        })
-    }
-}
-
-/// The metric that an index is to be made with.
-fn metric_of(options: &JsValue) -> Answer<Metric> {
-    let metric = property(options, "metric");
-    match metric.as_string().as_deref() {
-        Some("cosine") => Ok(Metric::Cosine),
-        Some("ip") => Ok(Metric::Ip),
-        Some("l2") => Ok(Metric::L2),
-        None if metric.is_undefined() => Ok(Metric::Cosine),
-        _ => Err(thrown_with(
-            "bad_argument",
-            "metric is `cosine`, `ip` or `l2`",
-        )),
-    }
-}
-
-/// A property of an object that may be left out.
-fn property(options: &JsValue, name: &str) -> JsValue {
-    match options {
-        options if options.is_undefined() => JsValue::UNDEFINED,
-        // What is no object has no properties.
-        options => Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED),
-    }
-}
-
-fn to_js(hits: &[Hit]) -> JsValue {
-    let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
-    let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
-    let found = Object::new();
-    // A plain object takes any property.
-    let _ = Reflect::set(&found, &"ids".into(), &Uint32Array::from(&ids[..]));
-    let _ = Reflect::set(&found, &"scores".into(), &Float32Array::from(&scores[..]));
-    found.into()
-}
-
 #[wasm_bindgen]
 impl VectorIndex {
     /// An empty index of vectors with `dim` values. Throws `dimension` for 0, `bad_argument` for a metric that
@@ -127,7 +60,7 @@ impl VectorIndex {
         dim: usize,
         #[wasm_bindgen(unchecked_optional_param_type = "VectorOptions")] options: JsValue,
     ) -> Answer<VectorIndex> {
-        let metric = metric_of(&options)?;
+        let metric = metric_of(&options, &Metric::NAMES)?;
         let collection = Collection::with_metric(dim, metric).map_err(thrown)?;
         Ok(Self { collection })
     }
@@ -152,12 +85,7 @@ impl VectorIndex {
     /// What they are compared by: `cosine`, `ip` or `l2`.
     #[wasm_bindgen(getter, unchecked_return_type = "'cosine' | 'ip' | 'l2'")]
     pub fn metric(&self) -> String {
-        let name = match self.collection.metric() {
-            Metric::Cosine => "cosine",
-            Metric::Ip => "ip",
-            Metric::L2 => "l2",
-        };
-        name.to_owned()
+        name_of(self.collection.metric(), &Metric::NAMES)
     }
 
     /// How many vectors there are.
@@ -192,14 +120,13 @@ impl VectorIndex {
         query: &[f32],
         #[wasm_bindgen(unchecked_optional_param_type = "VectorSearch")] options: JsValue,
     ) -> Answer<JsValue> {
-        let options = Options::read(&options)?;
-        let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
+        let options = Options::read(&options, self.collection.next())?;
         let hits = self
             .collection
             .search(
                 query,
                 options.k,
-                only.as_ref(),
+                options.only.as_ref(),
                 options.recall,
                 Kernels::best(),
             )
@@ -215,12 +142,11 @@ impl VectorIndex {
         queries: &[f32],
         #[wasm_bindgen(unchecked_optional_param_type = "VectorSearch")] options: JsValue,
     ) -> Answer<Array> {
-        let options = Options::read(&options)?;
-        let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
+        let options = Options::read(&options, self.collection.next())?;
         let (k, recall) = (options.k, options.recall);
         let answers = self
             .collection
-            .search_batch(queries, k, only.as_ref(), recall, Kernels::best())
+            .search_batch(queries, k, options.only.as_ref(), recall, Kernels::best())
             .map_err(thrown)?;
         Ok(answers.iter().map(|hits| to_js(hits)).collect())
     }
@@ -236,27 +162,12 @@ impl VectorIndex {
         limit: f32,
         #[wasm_bindgen(unchecked_optional_param_type = "VectorRange")] options: JsValue,
     ) -> Answer<JsValue> {
-        if limit.is_nan() {
-            return Err(thrown_with("bad_argument", "limit is not a number"));
-        }
-        let options = Options::read(&options)?;
-        let only = options.only.map(|ids| self.set_of(&ids)).transpose()?;
+        let limit = limit_of(limit)?;
+        let options = Options::read(&options, self.collection.next())?;
         let hits = self
             .collection
-            .range(query, limit, only.as_ref(), Kernels::best());
+            .range(query, limit, options.only.as_ref(), Kernels::best());
         Ok(to_js(&hits.map_err(thrown)?))
-    }
-
-    fn set_of(&self, ids: &[u32]) -> Answer<Bitset> {
-        let mut set = Bitset::new(self.collection.next() as usize);
-        for id in ids {
-            if *id >= self.collection.next() {
-                let message = format!("no vector ever had the id {id}");
-                return Err(thrown_with("bad_argument", &message));
-            }
-            set.insert(*id as usize);
-        }
-        Ok(set)
     }
 
     /// Builds the compact index over all vectors, for faster answers from fewer bytes; ids stay. What is

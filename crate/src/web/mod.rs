@@ -5,12 +5,15 @@
 //! page ─ npm/src/library.ts ─┬─ worker: Index (library + IndexedDB), Encoder of words
 //!                            └─ workers: Encoder of photos, one each
 //! ```
-//! Without the feature `photos` there is `VectorIndex` alone, which `npm/src/vectors.ts` loads.
+//! Without the feature `photos` there are `VectorIndex` and `BinaryIndex` alone, which `npm/src/vectors.ts`
+//! loads; with it no `BinaryIndex`, which would only make the page heavier.
 //!
 //! An error becomes a JavaScript `Error` with a `code`. A panic is our own bug: it is told on the
 //! console and ends the module; the npm side then starts the worker anew.
 
 mod answer;
+#[cfg(not(feature = "photos"))]
+mod binary;
 mod collection;
 #[cfg(feature = "photos")]
 mod compaction;
@@ -22,6 +25,7 @@ mod encoder;
 mod index;
 #[cfg(feature = "photos")]
 mod listing;
+mod options;
 #[cfg(feature = "photos")]
 mod query;
 #[cfg(feature = "photos")]
