@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use photorecall::format::{self, Container, Kind};
-use photorecall::index::Collection;
+use photorecall::index::{BinaryCollection, BinaryMetric, Collection, Metric};
 use random::Random;
 use targets::{TARGETS, Target};
 
@@ -48,6 +48,16 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
                 let mut vectors = Collection::new(4).expect("axes");
                 vectors.add(&[1.0; 40]).expect("vectors");
                 seeds.push(format::write_collection(&vectors));
+                let mut near = Collection::with_metric(4, Metric::L2).expect("axes");
+                let rows: Vec<f32> = (0..2100 * 4).map(|at| (at % 97) as f32).collect();
+                near.add(&rows).expect("vectors");
+                near.compact();
+                seeds.push(format::write_collection(&near));
+                let mut bits = BinaryCollection::new(64, BinaryMetric::Jaccard).expect("bytes");
+                let rows: Vec<u8> = (0..2100 * 8).map(|at| (at * at % 251) as u8).collect();
+                bits.add(&rows).expect("vectors");
+                bits.compact();
+                seeds.push(format::write_binary(&bits));
             }
             _ => {}
         }

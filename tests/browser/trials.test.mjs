@@ -179,7 +179,7 @@ const VECTORS = `
 import { loadVectors } from 'photorecall/vectors';
 
 export async function tryVectors(options) {
-  const { VectorIndex } = await loadVectors(options);
+  const { BinaryIndex, VectorIndex } = await loadVectors(options);
   const [dim, rows] = [48, 2500];
   let state = 1;
   const random = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
@@ -201,8 +201,27 @@ export async function tryVectors(options) {
     const back = same.range(of(100), scores[9]).ids.join() === ids.join();
     return [same.metric, ids.length, Math.sign(scores[0] - scores[9]), back];
   });
+  const bits = Uint8Array.from({ length: 2500 * 16 }, () => Math.floor((random() + 0.5) * 256) & Math.floor((random() + 0.5) * 256));
+  const binary = ['hamming', 'jaccard', 'tanimoto', 'substructure', 'superstructure'].map((metric) => {
+    const one = new BinaryIndex(128, { metric });
+    one.add(bits);
+    one.remove(7);
+    one.compact();
+    const same = BinaryIndex.load(one.save());
+    const { ids, scores } = same.search(bits.subarray(16 * 100, 16 * 101), { recall: 'exact' });
+    return [same.metric, same.size, ids[0], scores[0]];
+  });
+  // The kernels that run here, against bit by bit.
+  const count = (byte) => byte.toString(2).replaceAll('0', '').length;
+  const differ = (a, b) => a.reduce((sum, byte, at) => sum + count(byte ^ b[at]), 0);
+  const plain = new BinaryIndex(128);
+  plain.add(bits);
+  const all = plain.range(bits.subarray(0, 16), 128);
+  const hamming = all.ids.every((id, at) => all.scores[at] === differ(bits.subarray(0, 16), bits.subarray(16 * id, 16 * (id + 1))));
   return {
     first,
+    binary,
+    hamming: [all.ids.length, hamming],
     metrics,
     size: index.size,
     itself: [nearest(3), nearest(2499), nearest(7) === 7],
@@ -223,6 +242,8 @@ export async function tryVectors(options) {
       code(() => index.searchBatch(new Float32Array(dim + 1))),
       code(() => VectorIndex.load(new Uint8Array(100))),
       code(() => new VectorIndex(dim, { metric: 'l3' })),
+      code(() => new BinaryIndex(12)),
+      code(() => plain.search(new Uint8Array(3))),
     ],
   };
 }`;
@@ -252,13 +273,15 @@ window.result = { ...(await tryVectors()), wrong, checked };`,
   const { found, ...rest } = JSON.parse((await run(process.execPath, ['node.js'], { cwd: folder })).stdout);
   assert.deepEqual(rest, {
     first: 0,
+    binary: [['hamming', 2499, 100, 0], ['jaccard', 2499, 100, 0], ['tanimoto', 2499, 100, 0], ['substructure', 2499, 100, 0], ['superstructure', 2499, 100, 0]],
+    hamming: [2500, true],
     metrics: [['cosine', 10, 1, true], ['ip', 10, 1, true], ['l2', 10, -1, true]],
     size: 2499,
     itself: [3, 2499, false],
     only: [1, 3, 5],
     range: [3, 2499, [1, 3, 5]],
     batch: [0, 1, 2],
-    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'bad_argument', 'dimension', 'damaged', 'bad_argument'],
+    codes: ['dimension', 'no_direction', 'bad_argument', 'bad_argument', 'bad_argument', 'dimension', 'damaged', 'bad_argument', 'dimension', 'dimension'],
   });
   assert.equal(found[0], 100);
   assert.equal(found.length, 10);

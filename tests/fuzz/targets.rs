@@ -120,7 +120,18 @@ pub fn ranges(data: &[u8]) {
     let mut bytes = data.to_vec();
     repair(&mut bytes);
     let _ = format::read_codebook("a codebook", &bytes);
-    let _ = format::read_collection("a collection", &bytes);
+    if let Ok(vectors) = format::read_collection("a collection", &bytes) {
+        let query = vec![1.0; vectors.dim().min(DIM)];
+        let kernels = Kernels::best();
+        let _ = vectors.search(&query, 3, None, Recall::High, kernels);
+        let _ = vectors.range(&query, 0.5, None, kernels);
+    }
+    if let Ok(bits) = format::read_binary("bits", &bytes) {
+        let query = vec![255; (bits.dim() / 8).min(DIM)];
+        let kernels = Kernels::best();
+        let _ = bits.search(&query, 3, None, Recall::Fast, kernels);
+        let _ = bits.range(&query, 0.5, None, kernels);
+    }
     if let Ok(ranges) = format::read_ranges("ranges", &bytes, Some(&CODEBOOK)) {
         let query = [1.0; DIM];
         let kernels = Kernels::best();

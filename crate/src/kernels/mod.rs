@@ -140,10 +140,27 @@ static TABLES: &[&Kernels] = &[
     &scalar::TABLE,
     &scalar::SEVENS,
 ];
-#[cfg(all(target_arch = "wasm32", not(feature = "relaxed-simd")))]
+#[cfg(all(
+    target_arch = "wasm32",
+    feature = "photos",
+    not(feature = "relaxed-simd")
+))]
 static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE, &scalar::SEVENS];
+// The index alone compares itself with nothing: references would be a twentieth of it.
+#[cfg(all(
+    target_arch = "wasm32",
+    not(feature = "photos"),
+    not(feature = "relaxed-simd")
+))]
+static TABLES: &[&Kernels] = &[&simd128::TABLE];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
 static TABLES: &[&Kernels] = &[&scalar::TABLE, &scalar::SEVENS];
+
+/// A table that runs everywhere.
+#[cfg(not(all(target_arch = "wasm32", not(feature = "photos"))))]
+const ANYWHERE: &Kernels = &scalar::TABLE;
+#[cfg(all(target_arch = "wasm32", not(feature = "photos")))]
+const ANYWHERE: &Kernels = &simd128::TABLE;
 
 /// Whether this CPU has what the table needs.
 fn runs_here(table: &Kernels) -> bool {
@@ -181,7 +198,7 @@ impl Kernels {
             let named = asked.as_deref().and_then(Kernels::by_name);
             named
                 .or_else(|| Kernels::available().into_iter().next())
-                .unwrap_or(&scalar::TABLE)
+                .unwrap_or(ANYWHERE)
         });
         *BEST
     }

@@ -80,6 +80,8 @@ fn bind(profile: &str, features: &str, opt_level: Option<&str>, folder: &Path) -
         .web(true)?
         .typescript(true)
         .remove_producers_section(true)
+        // A panic tells its message and place by itself.
+        .remove_name_section(true)
         // `init()` without arguments finds the wasm beside the glue.
         .omit_default_module_path(false);
     bindgen
