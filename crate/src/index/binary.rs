@@ -161,7 +161,7 @@ impl BinaryCollection {
     /// [`Error::Dimension`] when there is no whole number of them.
     pub fn add(&mut self, vectors: &[u8]) -> Result<()> {
         self.whole(vectors)?;
-        if !self.parts.last().is_some_and(|part| part.lists.is_none()) {
+        if self.parts.last().is_none_or(|part| part.lists.is_some()) {
             self.parts.push(BinaryPart::growing(self.dim));
         }
         let part = self.parts.last_mut().expect("one was pushed");

@@ -30,12 +30,12 @@ const K: usize = 10;
 const MARGIN: f64 = 0.5;
 
 /// By how much a list's centroid may be further from a query than the last of the nearest so far for the list
-/// to be looked into: measured at building, so that 95 % and 99 % of a row's ten nearest are found.
+/// to be looked into; measured at building.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BinaryPlan {
-    /// For [`Recall::Fast`].
+    /// For 95 % of the ten nearest: [`Recall::Fast`].
     pub fast: f32,
-    /// For [`Recall::High`].
+    /// For 99 %: [`Recall::High`].
     pub high: f32,
 }
 
@@ -70,15 +70,17 @@ impl BinaryLists {
         }
     }
 
-    /// Whether the arrays fit together, for `rows` rows of `dim` bits.
-    pub fn is_whole(&self, rows: usize, dim: usize) -> bool {
+    /// Whether the arrays fit together, and `rows`.
+    pub fn is_whole(&self, rows: &BinaryRows) -> bool {
         let last = self.starts.last().map(|last| *last as usize);
-        self.centroids.dim() == dim
+        let in_order = |list: usize| rows.counts()[self.rows(list)].is_sorted();
+        self.centroids.dim() == rows.dim()
             && !self.centroids.is_empty()
             && self.starts.len() == self.centroids.len() + 1
             && self.starts.first() == Some(&0)
-            && last == Some(rows)
+            && last == Some(rows.len())
             && self.starts.is_sorted()
+            && (0..self.len()).all(in_order)
     }
 
     /// Lists for `rows`, which are put in their order: row `i` becomes what `order[i]` was.
@@ -158,11 +160,8 @@ impl BinaryLists {
             Recall::Exact => f32::MAX,
         };
         let mut most = f32::INFINITY;
-        for (at, list) in self
-            .ranked(ask.query, ask.metric, ask.kernels)
-            .iter()
-            .enumerate()
-        {
+        let ranked = self.ranked(ask.query, ask.metric, ask.kernels);
+        for (at, list) in ranked.iter().enumerate() {
             if at >= FIRST && -list.score > most {
                 break;
             }

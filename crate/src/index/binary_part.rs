@@ -92,7 +92,7 @@ impl BinaryPart {
         self.rows.len() == rows
             && self.rows.dim() == dim
             && self.removed.len() == rows
-            && lists.is_none_or(|lists| lists.is_whole(rows, dim))
+            && lists.is_none_or(|lists| lists.is_whole(&self.rows))
     }
 
     /// The best hits on ids among the rows that are not hidden; the scores are distances below zero.

@@ -39,7 +39,7 @@ impl Part {
         part.ranked(metric)
     }
 
-    /// The best form for `rows` vectors; `vector(row, out)` fills one `[dim]` in, `id(row)` is its id. For
+    /// The best form for `rows` vectors; `vector(row, out)` fills one `[dim]` in, `ids` has their ids. For
     /// `mean` see [`Vectors::build`].
     pub(super) fn sealed(
         (metric, dim): (Metric, usize),
