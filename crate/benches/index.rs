@@ -2,13 +2,14 @@
 //! the peers can be measured between its answers.
 //!
 //! `index BASE QUERIES…`: `.npy` files of f32 vectors; of each file of queries the ten true neighbours
-//! are in the file with the same name and `.truth.npy` (i32). Input: `QUERIES RECALL`, as `0 fast`.
+//! are in the file with the same name and `.truth.npy` (i32). Input: `QUERIES RECALL`, as `0 fast`; a number
+//! in place of the recall is an effort: 0 is that for `fast`, 1 that for `high`, others lie between or beyond.
 
 use std::io::{BufRead, Error, ErrorKind};
 
 use cpu_time::{ProcessTime, ThreadTime};
 use photorecall::Kernels;
-use photorecall::index::{Bitset, Compact, Recall, Search};
+use photorecall::index::{Bitset, Compact, Effort, Efforts, Recall, Search};
 use serde_json::json;
 
 fn main() -> std::io::Result<()> {
@@ -48,17 +49,17 @@ fn main() -> std::io::Result<()> {
         let line = line?;
         let (set, recall) = line.split_once(' ').ok_or_else(|| unknown(&line))?;
         let set = set.parse::<usize>().ok().and_then(|set| sets.get(set));
-        let recall = match recall {
-            "fast" => Recall::Fast,
-            "high" => Recall::High,
-            "exact" => Recall::Exact,
-            _ => return Err(unknown(&line)),
+        let set = set.ok_or_else(|| unknown(&line))?;
+        let told = match recall {
+            "fast" => set.measure(&index, &order, Recall::Fast),
+            "high" => set.measure(&index, &order, Recall::High),
+            "exact" => set.measure(&index, &order, Recall::Exact),
+            share => {
+                let share = share.parse().map_err(|_| unknown(&line))?;
+                set.measure(&with_effort(&index, share), &order, Recall::Fast)
+            }
         };
-        println!(
-            "{}",
-            set.ok_or_else(|| unknown(&line))?
-                .measure(&index, &order, recall)
-        );
+        println!("{told}");
     }
     Ok(())
 }
@@ -68,6 +69,33 @@ fn unknown(line: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("not `QUERIES RECALL`: {line}"),
     )
+}
+
+/// The same index, whose [`Recall::Fast`] lies so far on the way to [`Recall::High`], or beyond.
+fn with_effort(index: &Compact, share: f32) -> Compact {
+    let mut parts = index.parts().clone();
+    let plan = &mut parts.plan;
+    let leaning = plan.leaning.as_mut().map(|leaning| &mut leaning.efforts);
+    for efforts in [&mut plan.photo, &mut plan.word].into_iter().chain(leaning) {
+        efforts.fast = between(efforts, share);
+    }
+    Compact::from_parts(index.dim(), parts).expect("the plan alone was changed")
+}
+
+fn between(efforts: &Efforts, share: f32) -> Effort {
+    let Efforts { fast, high } = efforts;
+    let number = |a: f32, b: f32| a + (b - a) * share;
+    let count = |a: u32, b: u32, least| number(a as f32, b as f32).max(least) as u32;
+    Effort {
+        nprobe: count(fast.nprobe, high.nprobe, 1.0),
+        gap: match fast.gap.max(high.gap) < f32::MAX {
+            true => number(fast.gap, high.gap),
+            false => f32::MAX,
+        },
+        rerank: count(fast.rerank, high.rerank, 10.0),
+        ef: count(fast.ef, high.ef, 0.0),
+        recall: 0.0,
+    }
 }
 
 struct Queries {

@@ -10,8 +10,11 @@ use crate::{album, paths, tools, web};
 /// Vectors like CLIP's are made by this program, which is not part of the project.
 const GENERATOR: &str = "../shared/vectors/generate.py";
 
-/// Measures the index and writes the report to `out`.
-pub fn index(out: &Path, quick: bool) -> Result<()> {
+/// The index's peers in the browser.
+const VECTORS: [&str; 2] = ["hnswlib-wasm@0.8.2", "edgevec@0.9.0"];
+
+/// Measures the index, natively and in headless Chromium, over so many vectors, and writes the report to `out`.
+pub fn index(out: &Path, quick: bool, sizes: &[usize]) -> Result<()> {
     let generator = paths::root().join(GENERATOR);
     if !generator.exists() {
         bail!("{GENERATOR} is not there: the vectors to measure with cannot be made");
@@ -19,15 +22,24 @@ pub fn index(out: &Path, quick: bool) -> Result<()> {
     let benches = paths::root().join("crate/benches");
     let folder = paths::target().join("bench");
     let python = tools::environment(&folder.join("python"), &benches.join("requirements.txt"))?;
-    let ours = program("index")?;
+    tools::npm_ci()?;
+    tools::npm_install(&folder.join("browser"), &VECTORS)?;
+    // Neither needs photos, whose crates take minutes to build.
+    let ours = built("index", &["--no-default-features"])?;
+    web::vectors()?;
     let mut bench = Command::new(python);
     bench
         .arg(benches.join("index.py"))
-        .args([&ours, &generator, &folder.join("vectors"), out]);
+        .args([&ours, &generator, &folder])
+        .arg(out);
     if quick {
         bench.arg("--quick");
     }
-    tools::run(&mut bench)
+    if !sizes.is_empty() {
+        let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+        bench.args(["--sizes", &sizes.join(",")]);
+    }
+    tools::run(bench.env("CHROMIUM", tools::chromium()?))
 }
 
 /// The peer in the browser.
@@ -86,8 +98,13 @@ pub fn first_visit(out: &Path, quick: bool) -> Result<()> {
 
 /// A bench program, built.
 pub fn program(name: &str) -> Result<PathBuf> {
+    built(name, &[])
+}
+
+fn built(name: &str, features: &[&str]) -> Result<PathBuf> {
     let mut build = tools::cargo();
     build.args(["bench", "--package", "photorecall", "--bench", name]);
+    build.args(features);
     build.args(["--no-run", "--message-format", "json"]);
     let told = build.output().context("cargo bench --no-run")?;
     if !told.status.success() {

@@ -84,6 +84,9 @@ enum Command {
         /// Fewer sizes and rounds: under ten minutes
         #[arg(long)]
         quick: bool,
+        /// Of the index: numbers of vectors; 10000,100000,1000000 if left out, the first two with --quick
+        #[arg(long, value_name = "N", value_delimiter = ',')]
+        sizes: Vec<usize>,
     },
 }
 
@@ -93,7 +96,7 @@ enum Bench {
     Shards,
     /// The encoder, beside onnxruntime and onnxruntime-web
     Encoder,
-    /// The index, beside hnswlib and faiss
+    /// The index, beside its peers natively and in Chromium
     Index,
     /// A library of 100,000 photos: opened, searched and changed in Chromium, filtered natively
     Library,
@@ -122,10 +125,15 @@ fn main() -> anyhow::Result<()> {
         Command::Lighthouse { json } => page::lighthouse(&json),
         Command::Screenshot => page::screenshots(),
         Command::Package => package::package(),
-        Command::Bench { what, json, quick } => match what {
+        Command::Bench {
+            what,
+            json,
+            quick,
+            sizes,
+        } => match what {
             Bench::Shards => shards::bench(&json, quick),
             Bench::Encoder => bench::encoder(&json, quick),
-            Bench::Index => bench::index(&json, quick),
+            Bench::Index => bench::index(&json, quick, &sizes),
             Bench::Library => bench::library(&json, quick),
             Bench::FirstVisit => bench::first_visit(&json, quick),
         },

@@ -51,8 +51,13 @@ fn wasm(profile: &str) -> Result<()> {
     let dist = paths::npm().join("dist");
     bind(profile, "photos,relaxed-simd", None, &dist.join("relaxed"))?;
     bind(profile, "photos", None, &dist)?;
+    vectors()
+}
+
+/// The index alone and its glue in crate/npm/dist/vectors.
+pub fn vectors() -> Result<()> {
     // For size: scans stay as fast, searches through lists take 1.3 times as long. It links in seconds.
-    bind("ship", "", Some("s"), &dist.join("vectors"))
+    bind("ship", "", Some("s"), &paths::npm().join("dist/vectors"))
 }
 
 /// Builds the crate with features, and an `opt-level` of its own, and its glue into a folder. Neither changes
