@@ -9,7 +9,6 @@ import { root } from '../../tests/browser/host.mjs';
 const task = JSON.parse(readFileSync(0, 'utf8'));
 /** The peers, and how many vectors each is built over when there is little time: hnswlib-wasm takes minutes for 100,000. */
 const PEERS = { 'hnswlib-wasm': { mostQuick: 10_000 }, edgevec: { mostQuick: 10_000 }, scan: { mostQuick: 100_000 } };
-const QUERIES = { photo: 'q_img', word: 'q_txt' };
 const TURN_MS = task.quick ? 500 : 1000;
 /** For measuring recall once; all queries, where they do not take as long. */
 const RECALL_MS = task.quick ? 2000 : 6000;
@@ -106,22 +105,22 @@ class Bench {
 }
 
 async function measure(bench) {
-  await bench.call('load', `/vectors/${bench.n}`, QUERIES);
+  await bench.call('load', `/vectors/${bench.n}`, task.queries);
   const ours = await bench.build('ours');
-  for (const query of Object.keys(QUERIES)) await bench.sweep(ours, query);
+  for (const query of Object.keys(task.queries)) await bench.sweep(ours, query);
   for (const [key, { mostQuick }] of Object.entries(PEERS)) {
     const why = task.quick && bench.n > mostQuick && `over ${mostQuick} vectors it is built by the full run alone`;
     try {
       if (why) throw new Error(why);
       const peer = await bench.build(key);
-      for (const query of Object.keys(QUERIES)) await bench.compare(ours, peer, query);
+      for (const query of Object.keys(task.queries)) await bench.compare(ours, peer, query);
     } catch (error) {
       tell(bench.n, 'not run', { peer: key, why: error.message.split('\n')[0] });
     }
   }
 }
 
-writeFileSync(join(task.folder, 'index.html'), '<!doctype html><title>Vectors</title>');
+writeFileSync(join(task.folder, 'index.html'), '<!doctype html><title>Vectors</title><link rel="icon" href="data:,">');
 const [browser, host] = await Promise.all([launch(), answers().then((answers) => serveSite(task.folder, answers))]);
 try {
   tell(0, 'chromium', { told: browser.version() });

@@ -18,7 +18,9 @@ SIZES = [10_000, 100_000] if QUICK else [10_000, 100_000, 1_000_000]
 if "--sizes" in sys.argv:
     SIZES = [int(size) for size in sys.argv[sys.argv.index("--sizes") + 1].split(",")]
 ROUNDS = 3 if QUICK else 5
+# What the generator calls them, and how many are asked.
 QUERIES = {"photo": "q_img", "word": "q_txt"}
+COUNT = 400 if QUICK else 1000
 LEVELS = {"fast": 0.95, "high": 0.99}
 # Beyond it a peer's curve is not followed: the next settings take ever longer.
 ENOUGH = 0.995
@@ -28,23 +30,31 @@ MOST_IN_CHROMIUM = 100_000
 
 
 def data(n):
+    """The folder of `n` vectors, queries and the queries' true neighbours."""
     folder = FOLDER / "vectors" / str(n)
-    if not (folder / "q_txt.truth.npy").exists():
+    if not (folder / "q_txt.npy").exists():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, GENERATOR, folder, str(n)], check=True, stdout=subprocess.DEVNULL)
-        base = np.load(folder / "base.npy")
-        for name in QUERIES.values():
-            queries = np.load(folder / f"{name}.npy")
-            truth = faiss.knn(queries, base, K, metric=faiss.METRIC_INNER_PRODUCT)[1]
-            np.save(folder / f"{name}.truth.npy", truth.astype(np.int32))
+    for kind, name in QUERIES.items():
+        truth = folder / f"{asked(kind)}.truth.npy"
+        if not truth.exists():
+            queries = np.load(folder / f"{name}.npy")[:COUNT]
+            nearest = faiss.knn(queries, np.load(folder / "base.npy"), K, metric=faiss.METRIC_INNER_PRODUCT)[1]
+            np.save(folder / f"{asked(kind)}.npy", queries)
+            np.save(truth, nearest.astype(np.int32))
     return folder
+
+
+def asked(kind):
+    """The file of that kind's queries, without its ending."""
+    return f"{kind}-{COUNT}"
 
 
 class Ours:
     name = "photorecall"
 
     def __init__(self, folder):
-        files = [folder / f"{name}.npy" for name in ("base", *QUERIES.values())]
+        files = [folder / f"{name}.npy" for name in ("base", *map(asked, QUERIES))]
         self.program = subprocess.Popen([OURS, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.built = json.loads(self.program.stdout.readline())
 
@@ -83,15 +93,15 @@ def reaching(swept, wanted):
 def compare(ours, peer, folder, n):
     """A row for each kind of query and level, and the peer's curves."""
     rows, curves = [], []
-    for kind, name in QUERIES.items():
-        queries, truth = np.load(folder / f"{name}.npy"), np.load(folder / f"{name}.truth.npy")
+    for kind in QUERIES:
+        queries, truth = np.load(folder / f"{asked(kind)}.npy"), np.load(folder / f"{asked(kind)}.truth.npy")
         swept = sweep(peer, queries, truth)
         curves.append({"n": n, "where": "native", "query": kind, "by": peer.name, "points": points(one for _, one in swept)})
-        for asked, promised in LEVELS.items():
+        for level, promised in LEVELS.items():
             # As good as ours, or as the level promises where ours is better than that.
-            peer.set(reaching(swept, min(ours.measure(kind, asked)["recall"], promised)))
-            rounds = [(ours.measure(kind, asked), peer.measure(queries, truth)) for _ in range(ROUNDS)]
-            rows.append(row({"n": n, "where": "native", "query": kind, "asked": asked}, rounds, peer.name, ours.built))
+            peer.set(reaching(swept, min(ours.measure(kind, level)["recall"], promised)))
+            rounds = [(ours.measure(kind, level), peer.measure(queries, truth)) for _ in range(ROUNDS)]
+            rows.append(row({"n": n, "where": "native", "query": kind, "asked": level}, rounds, peer.name, ours.built))
             rows[-1]["how"] = rounds[0][0]["how"]["route"]
             show(rows[-1])
     return rows, curves
@@ -135,9 +145,13 @@ def native(report, n, impossible):
         if why:
             left_out(report, n, "native", kind.__name__, why)
             continue
-        peer, told = kind.built(base)
-        build(report, n, "native", peer.name, told)
-        rows, curves = compare(ours, peer, folder, n)
+        try:
+            peer, told = kind.built(base)
+            build(report, n, "native", peer.name, told)
+            rows, curves = compare(ours, peer, folder, n)
+        except Exception as failure:
+            left_out(report, n, "native", kind.__name__, repr(failure))
+            continue
         report["rows"] += rows
         report["curves"] += curves
     for kind in QUERIES:
@@ -149,7 +163,8 @@ def native(report, n, impossible):
 
 def chromium(report, sizes):
     """What index.mjs tells line by line; a peer that fails there is told too."""
-    task = {"folder": str(FOLDER), "sizes": sizes, "quick": QUICK, "rounds": ROUNDS, "levels": LEVELS, "enough": ENOUGH}
+    task = {"folder": str(FOLDER), "queries": {kind: asked(kind) for kind in QUERIES}, "sizes": sizes, "quick": QUICK,
+            "rounds": ROUNDS, "levels": LEVELS, "enough": ENOUGH}
     script = pathlib.Path(__file__).with_name("index.mjs")
     node = subprocess.Popen(["node", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     node.stdin.write(json.dumps(task))
