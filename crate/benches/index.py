@@ -5,12 +5,15 @@ vectors in FOLDER, which also holds the browser's peers; OUT is the JSON that is
 SVG beside it. Natively, and in Chromium by index.mjs, ours and a peer take turns, five rounds a setting;
 medians are reported. One thread each; CPU seconds, not the clock's.
 """
-import json, os, pathlib, statistics, subprocess, sys
+import json, os, pathlib, subprocess, sys
 
+# faiss's threads would wait for one another by spinning, which is no work of theirs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import faiss, numpy as np
 
-from index_peers import K, PEERS, why_not
-from index_plots import plot
+import index_codes
+from index_peers import CORES, K, PEERS, why_not
+from index_report import Report
 
 OURS, GENERATOR, FOLDER, OUT = (pathlib.Path(arg).resolve() for arg in sys.argv[1:5])
 QUICK = "--quick" in sys.argv
@@ -27,6 +30,8 @@ ENOUGH = 0.995
 # Efforts of ours for its curve: 0 is `fast`, 1 is `high`.
 EFFORTS = [-0.25, 0, 0.25, 0.5, 1, 1.5, 2, 3]
 MOST_IN_CHROMIUM = 100_000
+# Codes by themselves are compared over so many vectors, and not by a quick run: training them takes minutes.
+IN_CODES = 0 if QUICK else 100_000
 
 
 def data(n):
@@ -50,6 +55,12 @@ def asked(kind):
     return f"{kind}-{COUNT}"
 
 
+def loaded(n, kind):
+    """Queries and their true neighbours."""
+    folder = FOLDER / "vectors" / str(n)
+    return np.load(folder / f"{asked(kind)}.npy"), np.load(folder / f"{asked(kind)}.truth.npy")
+
+
 class Ours:
     name = "photorecall"
 
@@ -66,10 +77,6 @@ class Ours:
     def end(self):
         self.program.stdin.close()
         self.program.wait()
-
-
-def points(measured):
-    return [{"recall_at_10": round(one["recall"], 4), "qps_cpu": round(one["qps_cpu"])} for one in measured]
 
 
 def sweep(peer, queries, truth):
@@ -90,75 +97,56 @@ def reaching(swept, wanted):
     return next((setting for setting, one in swept if one["recall"] >= wanted), swept[-1][0])
 
 
-def compare(ours, peer, folder, n):
-    """A row for each kind of query and level, and the peer's curves."""
-    rows, curves = [], []
+def compare(report, n, ours, peer):
+    """Ours and a peer in turns, by both kinds of query."""
     for kind in QUERIES:
-        queries, truth = np.load(folder / f"{asked(kind)}.npy"), np.load(folder / f"{asked(kind)}.truth.npy")
+        queries, truth = loaded(n, kind)
         swept = sweep(peer, queries, truth)
-        curves.append({"n": n, "where": "native", "query": kind, "by": peer.name, "points": points(one for _, one in swept)})
+        report.curve(n, "native", kind, peer.name, [one for _, one in swept])
         for level, promised in LEVELS.items():
             # As good as ours, or as the level promises where ours is better than that.
             peer.set(reaching(swept, min(ours.measure(kind, level)["recall"], promised)))
             rounds = [(ours.measure(kind, level), peer.measure(queries, truth)) for _ in range(ROUNDS)]
-            rows.append(row({"n": n, "where": "native", "query": kind, "asked": level}, rounds, peer.name, ours.built))
-            rows[-1]["how"] = rounds[0][0]["how"]["route"]
-            show(rows[-1])
-    return rows, curves
-
-
-def row(about, rounds, peer, built):
-    mine, theirs = zip(*rounds)
-    rate = lambda rounds: statistics.median(one["qps_cpu"] for one in rounds)
-    return {
-        **about, "recall_at_10": round(mine[0]["recall"], 4), "ours_qps_cpu": round(rate(mine)),
-        "peer": peer, "peer_recall_at_10": round(theirs[0]["recall"], 4),
-        "peer_qps_cpu": round(rate(theirs)), "ratio": round(rate(mine) / rate(theirs), 2),
-        "bytes_per_vector": round(built["bytes_per_vector"]),
-        "resident_bytes_per_vector": round(built["resident_bytes_per_vector"]),
-    }
-
-
-def show(row):
-    print("{n:>8} {where:8} {query:5} {asked:4} ours {recall_at_10:.3f} {ours_qps_cpu:>6}/s, {peer} "
-          "{peer_recall_at_10:.3f} {peer_qps_cpu:>6}/s: {ratio} times".format(**row), flush=True)
-
-
-def left_out(report, n, where, peer, why):
-    report["not_run"].append({"n": n, "where": where, "peer": peer, "why": why})
-    print(f"{n:>8} {where:8} NOT RUN: {peer}: {why}", flush=True)
-
-
-def build(report, n, where, built_by, told):
-    report["builds"].append({"n": n, "where": where, "built_by": built_by, **told})
-    print(f"{n:>8} {where:8} built by {built_by}: {told['rows_per_cpu_second']:.0f} vectors a CPU second", flush=True)
+            about = {"n": n, "where": "native", "query": kind, "asked": level}
+            report.compared(about, rounds, peer.name, ours.built, how=rounds[0][0]["how"]["route"])
 
 
 def native(report, n, impossible):
     folder = data(n)
     base = np.load(folder / "base.npy")
     ours = Ours(folder)
-    build(report, n, "native", ours.name, ours.built)
+    report.built(n, "native", ours.name, ours.built)
     for kind in PEERS:
         most = kind.most_quick if QUICK else kind.most
-        why = impossible.get(kind) or (n > most and f"over {most} vectors it is built by no run of this kind")
-        if why:
-            left_out(report, n, "native", kind.__name__, why)
-            continue
+        why = impossible[kind] or (n > most and f"it is built over {most} vectors at most, {'with' if QUICK else 'without'} --quick")
         try:
+            if why:
+                raise RuntimeError(why)
             peer, told = kind.built(base)
-            build(report, n, "native", peer.name, told)
-            rows, curves = compare(ours, peer, folder, n)
+            report.built(n, "native", peer.name, told)
+            compare(report, n, ours, peer)
         except Exception as failure:
-            left_out(report, n, "native", kind.__name__, repr(failure))
-            continue
-        report["rows"] += rows
-        report["curves"] += curves
+            report.left_out(n, "native", kind.__name__, str(failure))
+    if n == IN_CODES:
+        codes(report, n, base, ours)
     for kind in QUERIES:
-        # One that is asked for first is not the one that warms up.
+        # The first one warms up.
         swept = [ours.measure(kind, effort) for effort in [0, *EFFORTS, "exact"]][1:]
-        report["curves"].append({"n": n, "where": "native", "query": kind, "by": ours.name, "points": points(swept)})
+        report.curve(n, "native", kind, ours.name, swept)
     ours.end()
+
+
+def codes(report, n, base, ours):
+    """Bytes against recall: ours with all that it stores, and faiss's codes."""
+    size = round(ours.built["bytes_per_vector"])
+    for kind in QUERIES:
+        found = [(level, ours.measure(kind, level)["recall"]) for level in (*LEVELS, "exact")]
+        points = [{"code": level, "bytes_per_vector": size, "recall_at_10": round(recall, 4)} for level, recall in found]
+        report.codes(n, kind, ours.name, points)
+    faiss.omp_set_num_threads(CORES)
+    for curve in index_codes.measure(base, {kind: loaded(n, kind) for kind in QUERIES}):
+        report.codes(n, *curve)
+    faiss.omp_set_num_threads(1)
 
 
 def chromium(report, sizes):
@@ -169,38 +157,35 @@ def chromium(report, sizes):
     node = subprocess.Popen(["node", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     node.stdin.write(json.dumps(task))
     node.stdin.close()
-    built = {}
+    ours = {}
     for told in map(json.loads, node.stdout):
         n, what = told.pop("n"), told.pop("what")
         if what == "built":
-            built[n, told["by"]] = told
-            build(report, n, "chromium", told.pop("by"), told)
+            by = told.pop("by")
+            ours |= {n: told} if by == Ours.name else {}
+            report.built(n, "chromium", by, told)
         elif what == "compared":
             about = {"n": n, "where": "chromium", "query": told["query"], "asked": told["asked"]}
-            report["rows"].append(row(about, told["rounds"], told["peer"], built[n, Ours.name]))
-            show(report["rows"][-1])
+            report.compared(about, told["rounds"], told["peer"], ours[n])
         elif what == "swept":
-            curve = {"n": n, "where": "chromium", "query": told["query"], "by": told["by"]}
-            report["curves"].append({**curve, "points": points(told["measured"])})
+            report.curve(n, "chromium", told["query"], told["by"], told["measured"])
         elif what == "not run":
-            left_out(report, n, "chromium", told["peer"], told["why"])
+            report.left_out(n, "chromium", told["peer"], told["why"])
         else:
-            report[what] = told["told"]
+            report.told[what] = told["told"]
     if node.wait():
-        left_out(report, max(sizes), "chromium", "what is missing", f"node ended with {node.returncode}")
+        report.left_out(max(sizes), "chromium", "what is missing", f"node ended with {node.returncode}")
 
 
 def main():
-    report = {"quick": QUICK, "rows": [], "builds": [], "curves": [], "not_run": []}
+    report = Report(quick=QUICK)
     impossible = {kind: why_not(kind) for kind in PEERS}
     for n in SIZES:
         native(report, n, impossible)
     small = [n for n in SIZES if n <= MOST_IN_CHROMIUM]
     if small:
         chromium(report, small)
-    OUT.write_text(json.dumps(report, indent=1))
-    for path in plot(report["curves"], OUT.parent):
-        print(f"plotted {path}")
+    report.write(OUT)
 
 
 main()

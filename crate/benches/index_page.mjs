@@ -91,16 +91,18 @@ const builders = {
 
 /** The nearest by inner product: every one is compared. */
 function scan(query) {
+  // A module's variables are read anew each time.
+  const [vectors, axes] = [base, dim];
   const ids = new Array(K).fill(-1);
   const scores = new Float64Array(K).fill(-Infinity);
-  for (let start = 0, id = 0; start < base.length; start += dim, id++) {
+  for (let start = 0, id = 0; start < vectors.length; start += axes, id++) {
     // Four sums, since one would wait for itself.
     let a = 0, b = 0, c = 0, d = 0;
-    for (let i = 0; i < dim; i += 4) {
-      a += query[i] * base[start + i];
-      b += query[i + 1] * base[start + i + 1];
-      c += query[i + 2] * base[start + i + 2];
-      d += query[i + 3] * base[start + i + 3];
+    for (let i = 0; i < axes; i += 4) {
+      a += query[i] * vectors[start + i];
+      b += query[i + 1] * vectors[start + i + 1];
+      c += query[i + 2] * vectors[start + i + 2];
+      d += query[i + 3] * vectors[start + i + 3];
     }
     const score = a + b + c + d;
     if (score <= scores[K - 1]) continue;
