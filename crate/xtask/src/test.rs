@@ -31,9 +31,10 @@ pub fn test() -> Result<()> {
 /// of its own over all dependencies is done here while the tests are compiled.
 fn linted() -> Command {
     let mut cargo = tools::cargo();
-    cargo
-        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
-        .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver").env(
+        "CLIPPY_ARGS",
+        "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+    );
     cargo
 }
 
