@@ -18,6 +18,7 @@ mod ranges;
 mod read;
 #[cfg(feature = "photos")]
 mod records;
+mod rotated;
 mod section;
 #[cfg(feature = "photos")]
 mod segment;
@@ -34,6 +35,7 @@ pub use ranges::{BLOCK_BYTES, Ranges, RangesFiles, read_ranges, write_ranges};
 pub use read::Container;
 #[cfg(feature = "photos")]
 pub use records::{Digest, Record, Records};
+pub use rotated::{read_rotated, write_rotated};
 pub use section::{
     bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
     u32_of, u64_of,
@@ -72,6 +74,8 @@ pub enum Kind {
     Binary,
     /// Some of those.
     BinaryPart,
+    /// Vectors in rotated codes.
+    Rotated,
 }
 
 impl Kind {
@@ -85,6 +89,7 @@ impl Kind {
             Kind::Part => 6,
             Kind::Binary => 7,
             Kind::BinaryPart => 8,
+            Kind::Rotated => 9,
         }
     }
 }

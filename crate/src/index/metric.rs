@@ -29,6 +29,8 @@ pub enum Metric {
 
 /// The length of a lifted row of L2 before it is divided by it.
 const L2_LENGTH: f64 = 1.118_033_988_749_895;
+/// Beyond every length that a collection takes.
+const MOST: f32 = 1e19;
 /// How far from a flat part's origin, in its scale, its rows may be: what 16 bits have room for.
 const FLAT_MOST: f64 = 1024.0;
 /// Beyond, a query's distances to all rows differ by no more than its direction tells.
@@ -125,8 +127,8 @@ impl Space {
     pub(super) fn is_whole(&self, metric: Metric, dim: usize) -> bool {
         let origin = if metric == Metric::Cosine { 0 } else { dim };
         self.origin.len() == origin
-            && self.origin.iter().all(|x| x.is_finite())
-            && self.scale.is_finite()
+            && self.origin.iter().all(|x| x.abs() <= MOST)
+            && self.scale <= MOST
             && self.scale > 0.0
     }
 

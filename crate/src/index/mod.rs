@@ -8,6 +8,7 @@
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! range     all rows that score enough
+//! rotated   rows whose code needs no training: rabitq (1, 2, 4 bits) ─▶ the best by lvq
 //! bitset    which rows take part
 //! collection  vectors under ids: what is used without photos
 //!   part      rows in a space of their own
@@ -40,9 +41,12 @@ mod parallel;
 mod part;
 mod planner;
 mod pq;
+mod rabitq;
 mod random;
 mod range;
 mod reservoir;
+mod rotated;
+mod rotation;
 mod scan;
 mod top;
 mod trace;
@@ -67,6 +71,8 @@ pub use normalise::normalise;
 pub use part::Part;
 pub use planner::{Effort, Efforts, Explanation, Leaning, Plan, Recall};
 pub use pq::Pq;
+pub use rabitq::{CodeBits, RaBitQ};
+pub use rotated::Rotated;
 pub use top::Hit;
 pub use two_tier::{Rows, TwoTier};
 pub use vectors::Vectors;

@@ -1,0 +1,405 @@
+//! Rotated codes of 1, 2 or 4 bits an axis, with an estimate of inner products that has no bias.
+//!
+//! ```text
+//! r = R·(x − μ)      u ∈ [0, 2ᵇ−1]ᴰ, y = u − (2ᵇ−1)/2: the y of the grid with the largest cosine to r
+//! q·x ≈ q·μ + f·(y·Rq)       f = |r|²/(y·r), one f32 a row
+//!                            y·Rq = l·Σu + s·Σu·p − (2ᵇ−1)/2·Σ(Rq)     Rq ≈ l + s·p, p ∈ [0, 2ᵐ−1]ᴰ
+//!                            Σu·p = Σⱼₖ 2ʲ⁺ᵏ·popcount(uⱼ & pₖ)          over bit planes
+//! ```
+//! RaBitQ: Gao and Long 2024, "RaBitQ: quantizing high-dimensional vectors with a theoretical error bound for
+//! approximate nearest neighbor search", and with more bits Gao et al. 2025, "Practical and asymptotically
+//! optimal quantization of high-dimensional vectors in Euclidean space for approximate nearest neighbor
+//! search". Over random rotations y/(y·r) estimates r/|r|² without bias. The paper tries every scale at which
+//! an axis moves to another step of the grid; here a few dozen are, which costs a hundredth of its cosine.
+
+use super::lvq::rounded;
+use super::parallel::{each, fill_rows};
+use super::rotation::Rotation;
+use super::top::Top;
+use super::{Bitset, Hit};
+use crate::kernels::Kernels;
+
+/// Scales of the grid that are tried for a row.
+const SCALES: usize = 32;
+/// Rows whose planes are counted at a time.
+const BLOCK: usize = 64;
+/// Axes that are summed side by side.
+const LANES: usize = 8;
+
+/// CodeBits an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeBits {
+    /// A sign.
+    One,
+    /// Four steps.
+    Two,
+    /// Sixteen steps.
+    Four,
+}
+
+impl CodeBits {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::One, Self::Two, Self::Four];
+
+    /// How many.
+    pub fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// CodeBits an axis of a query: its steps may add less to the error than the rows' do.
+    fn of_query(self) -> usize {
+        4 + self.count()
+    }
+
+    /// The largest u.
+    fn most(self) -> f32 {
+        (1u32 << self.count()) as f32 - 1.0
+    }
+}
+
+/// Rows of unit vectors as rotated codes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaBitQ {
+    bits: CodeBits,
+    seed: u64,
+    rotation: Rotation,
+    /// R·μ `[axes]`
+    mean: Vec<f32>,
+    /// `[rows, bits, axes / 64]`, the least bit first.
+    planes: Vec<u64>,
+    /// Σu `[rows]`
+    sums: Vec<u32>,
+    /// f `[rows]`
+    factors: Vec<f32>,
+}
+
+/// A query's bit planes, and what is the same for all rows.
+struct Planes {
+    /// `[bits of a query, axes / 64]`
+    words: Vec<u64>,
+    /// l and s
+    low: f32,
+    step: f32,
+    /// Σ(Rq) and q·μ
+    total: f32,
+    base: f32,
+}
+
+impl RaBitQ {
+    /// Codes of `rows` unit vectors; `vector(row, out)` fills one `[dim]` in. `mean` `[dim]` is theirs.
+    ///
+    /// # Panics
+    /// When `mean` is empty.
+    pub fn encode(
+        bits: CodeBits,
+        mean: &[f32],
+        seed: u64,
+        rows: usize,
+        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> Self {
+        let dim = mean.len();
+        assert!(dim > 0, "vectors of no axes");
+        let rotation = Rotation::new(dim, seed);
+        let (mean, words) = (rotation.of(mean), rotation.axes / 64);
+        let codes = each(rows, |row| {
+            let mut x = vec![0.0; dim];
+            vector(row, &mut x);
+            let pairs = rotation.of(&x).into_iter().zip(&mean);
+            let residual: Vec<f32> = pairs.map(|(x, mean)| x - mean).collect();
+            code(bits, &residual)
+        });
+        let mut planes = vec![0u64; rows * bits.count() * words];
+        fill_rows(&mut planes, bits.count() * words, |row, out| {
+            set_planes(codes[row].0.iter().map(|u| u32::from(*u)), words, out);
+        });
+        let factors = codes.iter().map(|(_, factor)| *factor).collect();
+        Self::new((bits, seed), (rotation, mean), planes, factors)
+    }
+
+    /// From what is stored; `None` when the arrays do not fit together or a number is not finite.
+    pub fn from_stored(
+        (bits, seed): (CodeBits, u64),
+        mean: &[f32],
+        planes: Vec<u64>,
+        factors: Vec<f32>,
+    ) -> Option<Self> {
+        let words = mean.len().div_ceil(64);
+        let numbers = mean.iter().chain(&factors);
+        let whole = words > 0
+            && factors.len().checked_mul(bits.count() * words) == Some(planes.len())
+            && numbers.copied().all(f32::is_finite);
+        whole.then(|| {
+            let rotation = Rotation::new(mean.len(), seed);
+            let mean = rotation.of(mean);
+            Self::new((bits, seed), (rotation, mean), planes, factors)
+        })
+    }
+
+    fn new(
+        (bits, seed): (CodeBits, u64),
+        (rotation, mean): (Rotation, Vec<f32>),
+        planes: Vec<u64>,
+        factors: Vec<f32>,
+    ) -> Self {
+        let words = rotation.axes / 64;
+        let ones = |plane: &[u64]| plane.iter().map(|word| word.count_ones()).sum::<u32>();
+        let sum = |row: &[u64]| {
+            let planes = row.chunks_exact(words).enumerate();
+            planes.map(|(bit, plane)| ones(plane) << bit).sum()
+        };
+        Self {
+            sums: planes.chunks_exact(bits.count() * words).map(sum).collect(),
+            bits,
+            seed,
+            rotation,
+            mean,
+            planes,
+            factors,
+        }
+    }
+
+    /// Bits an axis, and the seed of the rotation.
+    pub fn kind(&self) -> (CodeBits, u64) {
+        (self.bits, self.seed)
+    }
+
+    /// The bit planes `[rows, bits, axes / 64]`, the least bit first, and the factors `[rows]`, to be stored.
+    pub fn arrays(&self) -> (&[u64], &[f32]) {
+        (&self.planes, &self.factors)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.factors.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.factors.is_empty()
+    }
+
+    /// Bytes of memory that the rows take.
+    pub fn bytes(&self) -> usize {
+        8 * self.planes.len() + 4 * self.sums.len() + 4 * self.factors.len()
+    }
+
+    /// Estimates of the inner products of `query` `[dim]` with all rows `[rows]`.
+    ///
+    /// # Panics
+    /// When the query has more axes than the rows.
+    pub fn estimates(&self, query: &[f32], kernels: &Kernels) -> Vec<f32> {
+        let (bits, words) = (self.bits.count(), self.rotation.axes / 64);
+        let ready = self.ready(query);
+        let half = self.bits.most() / 2.0;
+        let mut counts = vec![0u32; BLOCK * bits];
+        let mut estimates = Vec::with_capacity(self.len());
+        for block in self.planes.chunks(BLOCK * bits * words) {
+            let rows = block.len() / (bits * words);
+            let counts = &mut counts[..rows * bits];
+            let mut products = [0u32; BLOCK];
+            for (power, plane) in ready.words.chunks_exact(words).enumerate() {
+                kernels.overlaps_u64(block, plane, counts);
+                for (product, counts) in products.iter_mut().zip(counts.chunks_exact(bits)) {
+                    let shifted = counts.iter().enumerate();
+                    *product += shifted
+                        .map(|(bit, count)| count << (bit + power))
+                        .sum::<u32>();
+                }
+            }
+            for product in &products[..rows] {
+                let row = estimates.len();
+                let shifted = self.sums[row] as f32 * ready.low + *product as f32 * ready.step;
+                let product = shifted - half * ready.total;
+                estimates.push(ready.base + self.factors[row] * product);
+            }
+        }
+        estimates
+    }
+
+    /// The `count` rows that are not in `hidden` with the largest estimates, best first.
+    ///
+    /// # Panics
+    /// As [`RaBitQ::estimates`].
+    pub fn scan(
+        &self,
+        query: &[f32],
+        count: usize,
+        hidden: &Bitset,
+        kernels: &Kernels,
+    ) -> Vec<Hit> {
+        let mut top = Top::new(count);
+        for (row, score) in self.estimates(query, kernels).into_iter().enumerate() {
+            if !hidden.contains(row) {
+                let id = row as u32;
+                top.offer(Hit { id, score });
+            }
+        }
+        top.into_hits()
+    }
+
+    fn ready(&self, query: &[f32]) -> Planes {
+        assert!(
+            query.len() <= self.rotation.axes,
+            "a query of too many axes"
+        );
+        let rotated = self.rotation.of(query);
+        let extent = |(low, high): (f32, f32), x: &f32| (low.min(*x), high.max(*x));
+        let (low, high) = rotated.iter().fold((f32::MAX, f32::MIN), extent);
+        let most = (1u32 << self.bits.of_query()) as f32 - 1.0;
+        let step = (high - low) / most;
+        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let steps = rotated.iter().map(|x| ((x - low) * inverse).round() as u32);
+        let words = self.rotation.axes / 64;
+        let mut planes = vec![0; self.bits.of_query() * words];
+        set_planes(steps, words, &mut planes);
+        let pairs = rotated.iter().zip(&self.mean);
+        Planes {
+            words: planes,
+            low,
+            step,
+            total: rotated.iter().sum(),
+            base: pairs.map(|(q, mean)| q * mean).sum(),
+        }
+    }
+}
+
+/// Sets bit j of value i as bit i of plane j; planes are of `words` words each.
+fn set_planes(values: impl Iterator<Item = u32>, words: usize, planes: &mut [u64]) {
+    for (at, value) in values.enumerate() {
+        for (bit, plane) in planes.chunks_exact_mut(words).enumerate() {
+            plane[at / 64] |= u64::from(value >> bit & 1) << (at % 64);
+        }
+    }
+}
+
+/// u and f of a row.
+fn code(bits: CodeBits, residual: &[f32]) -> (Vec<u8>, f32) {
+    let half = bits.most() / 2.0;
+    let most = residual.iter().fold(0f32, |most, r| most.max(r.abs()));
+    if most == 0.0 {
+        return (vec![0; residual.len()], 0.0);
+    }
+    let step = |r: f32, scale: f32| rounded((r * scale + half).clamp(0.0, 2.0 * half));
+    // y·r and |y|², in lanes that the compiler keeps in registers.
+    let products = |scale: f32| {
+        let mut sums = [[0f32; LANES]; 2];
+        let (lanes, rest) = residual.as_chunks::<LANES>();
+        for part in lanes.iter().map(|part| &part[..]).chain([rest]) {
+            for (lane, r) in part.iter().enumerate() {
+                let y = step(*r, scale) - half;
+                sums[0][lane] += y * r;
+                sums[1][lane] += y * y;
+            }
+        }
+        sums.map(|lanes| lanes.iter().sum::<f32>())
+    };
+    // From the largest axis on the last step to where it is three times as far out.
+    let tried = if bits == CodeBits::One { 1 } else { SCALES };
+    let (mut best, mut scale, mut with) = (f32::MIN, 1.0, 1.0);
+    for at in 0..tried {
+        let next = half / most * (1.0 + 2.0 * at as f32 / SCALES as f32);
+        let [product, square] = products(next);
+        if product / square.sqrt() > best {
+            (best, scale, with) = (product / square.sqrt(), next, product);
+        }
+    }
+    let square: f32 = residual.iter().map(|r| r * r).sum();
+    let steps = residual.iter().map(|r| step(*r, scale) as u8);
+    (steps.collect(), square / with)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::index::normalise;
+    use crate::index::random::Random;
+
+    /// Unit vectors in clusters with a mean of their own.
+    pub(in crate::index) fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
+        let mut world = Random(5);
+        let middles: Vec<f32> = (0..20 * dim).map(|_| world.normal()).collect();
+        let mut random = Random(seed);
+        let mut vectors = Vec::new();
+        for _ in 0..rows {
+            let middle = &middles[random.below(20) * dim..][..dim];
+            let raw = middle.iter().map(|x| 1.0 + x + 0.8 * random.normal());
+            vectors.extend(normalise(raw.collect()).expect("not zero"));
+        }
+        vectors
+    }
+
+    fn mean(vectors: &[f32], dim: usize) -> Vec<f32> {
+        let count = (vectors.len() / dim) as f32;
+        let axis = |axis: usize| vectors.iter().skip(axis).step_by(dim).sum::<f32>() / count;
+        (0..dim).map(axis).collect()
+    }
+
+    fn encoded(bits: CodeBits, vectors: &[f32], dim: usize, seed: u64) -> RaBitQ {
+        let mean = mean(vectors, dim);
+        RaBitQ::encode(bits, &mean, seed, vectors.len() / dim, &|row, out| {
+            out.copy_from_slice(&vectors[row * dim..][..dim]);
+        })
+    }
+
+    /// Over many rotations the mean error is far smaller than a single one, which shrinks with the bits.
+    #[test]
+    fn estimates_have_no_bias_and_more_bits_err_less() {
+        let dim = 128;
+        let (vectors, query) = (clustered(30, dim, 1), &clustered(1, dim, 2)[..]);
+        let truth: Vec<f32> = vectors
+            .chunks_exact(dim)
+            .map(|x| x.iter().zip(query).map(|(x, q)| x * q).sum())
+            .collect();
+        let mut last = 1.0;
+        for bits in CodeBits::ALL {
+            let (mut means, mut squares) = (vec![0f64; truth.len()], 0.0);
+            let seeds = 100;
+            for seed in 0..seeds {
+                let code = encoded(bits, &vectors, dim, seed);
+                let found = code.estimates(query, Kernels::best());
+                for (at, (found, want)) in found.iter().zip(&truth).enumerate() {
+                    let error = f64::from(found - want);
+                    means[at] += error / seeds as f64;
+                    squares += error * error / (seeds as usize * truth.len()) as f64;
+                }
+            }
+            let bias = means.iter().map(|x| x * x).sum::<f64>() / means.len() as f64;
+            let (bias, error) = (bias.sqrt(), squares.sqrt());
+            println!("{bits:?}: error {error:.5}, of the mean of {seeds} {bias:.5}");
+            // A mean of so many has a tenth of the error, if nothing is systematic.
+            assert!(bias < error / 6.0, "{bits:?}: {bias} of {error}");
+            assert!(error < last / 1.8, "{bits:?}: {error}, before {last}");
+            last = error;
+        }
+    }
+
+    #[test]
+    fn every_table_gives_the_same_estimates_to_the_bit() {
+        let (dim, query) = (70, &clustered(1, 70, 2)[..]);
+        let vectors = clustered(130, dim, 1);
+        for bits in CodeBits::ALL {
+            let code = encoded(bits, &vectors, dim, 3);
+            let want = code.estimates(query, Kernels::best());
+            for table in Kernels::available() {
+                assert_eq!(code.estimates(query, table), want, "{}", table.name());
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_the_mean_have_its_product() {
+        let vectors = [0.6, 0.8, 0.6, 0.8];
+        for bits in CodeBits::ALL {
+            let code = encoded(bits, &vectors, 2, 1);
+            let estimates = code.estimates(&[1.0, 0.0], Kernels::best());
+            assert!(
+                estimates.iter().all(|x| (x - 0.6).abs() < 1e-6),
+                "{estimates:?}"
+            );
+        }
+    }
+}
