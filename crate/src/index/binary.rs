@@ -43,11 +43,11 @@ impl BinaryMetric {
     /// The distance of two vectors with so many bits, of which they share `both`; `None` where one is not
     /// part of the other and had to be.
     pub(super) fn distance(self, query: u32, row: u32, both: u32) -> Option<f32> {
-        let shared = f64::from(both) / f64::from((query + row - both).max(1));
+        let shared = || f64::from(both) / f64::from((query + row - both).max(1));
         match self {
             Self::Hamming => Some((query + row - 2 * both) as f32),
-            Self::Jaccard => Some((1.0 - shared) as f32),
-            Self::Tanimoto => Some((0.0 - shared.log2()) as f32),
+            Self::Jaccard => Some((1.0 - shared()) as f32),
+            Self::Tanimoto => Some((0.0 - shared().log2()) as f32),
             Self::Substructure => (both == query).then_some(0.0),
             Self::Superstructure => (both == row).then_some(0.0),
         }
