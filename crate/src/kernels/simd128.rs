@@ -40,7 +40,60 @@ pub(super) const TABLE: Kernels = Kernels {
 };
 
 fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
-    portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings);
+    let (k, n) = (w.k, w.n);
+    for (panel, weights) in w.data.chunks_exact((k * NR).max(1)).enumerate() {
+        let column = panel * NR;
+        let columns = (n - column).min(NR);
+        let bias: &[f32; NR] = w.bias[column..].first_chunk().unwrap_or(&[0.0; NR]);
+        for row in (0..m).step_by(MR) {
+            // Where fewer rows are left, the last one takes the others' places.
+            let rows = std::array::from_fn(|r| &a[(row + r).min(m - 1) * k..][..k]);
+            let sums = tile_f32(rows, weights, bias);
+            for (r, sums) in sums.iter().enumerate().take(m - row) {
+                let at = (row + r) * n + column;
+                out[at..at + columns].copy_from_slice(&sums[..columns]);
+            }
+        }
+    }
+}
+
+/// What a row's value adds to its eight sums.
+#[inline(always)]
+fn add_product(sums: &mut [v128; 2], x: f32, w: [v128; 2]) {
+    let x = f32x4_splat(x);
+    sums[0] = f32x4_add(f32x4_mul(x, w[0]), sums[0]);
+    sums[1] = f32x4_add(f32x4_mul(x, w[1]), sums[1]);
+}
+
+/// Four rows by eight columns, spelled out: a build for size does not unroll loops over registers.
+fn tile_f32(rows: [&[f32]; MR], weights: &[f32], bias: &[f32; NR]) -> [[f32; NR]; MR] {
+    let [a, b, c, d] = rows;
+    let bias = halves(bias);
+    let (mut p, mut q, mut r, mut s) = (bias, bias, bias, bias);
+    let pairs = a.iter().zip(b).zip(c.iter().zip(d));
+    for (w, ((&a, &b), (&c, &d))) in weights.as_chunks::<NR>().0.iter().zip(pairs) {
+        let w = halves(w);
+        add_product(&mut p, a, w);
+        add_product(&mut q, b, w);
+        add_product(&mut r, c, w);
+        add_product(&mut s, d, w);
+    }
+    [p, q, r, s].map(|sums| {
+        let mut out = [0.0; NR];
+        // SAFETY: eight floats are two registers; stores need no alignment.
+        unsafe {
+            v128_store(out.as_mut_ptr().cast(), sums[0]);
+            v128_store(out.as_mut_ptr().add(4).cast(), sums[1]);
+        }
+        out
+    })
+}
+
+#[inline(always)]
+fn halves(eight: &[f32; NR]) -> [v128; 2] {
+    let start = eight.as_ptr();
+    // SAFETY: eight floats are two registers; loads need no alignment.
+    unsafe { [v128_load(start.cast()), v128_load(start.add(4).cast())] }
 }
 
 fn attention(
