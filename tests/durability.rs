@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use photorecall::format::{Container, Kind, Writer};
+use photorecall::format::{Container, Kind, VERSION, Writer};
 use photorecall::index::Recall;
 use photorecall::library::{Library, ModelRef, Photo, Query, normalise};
 use photorecall::store::files::FileStore;
@@ -379,7 +379,8 @@ fn libraries_of_older_versions_are_read() {
         let vector = library.embedding("exif.jpg").expect("there");
         library.compact();
         let commit = library.commit().expect("changes");
-        assert_eq!(commit.put[0].1[8], 4, "the version that is written");
+        let written = u32::from(commit.put[0].1[8]);
+        assert_eq!(written, VERSION, "the version that is written");
         store.store(&commit).expect("kept");
         let again = store.load().expect("whole").expect("a library").library;
         assert_eq!(again.get("exif.jpg"), Some(&photo));
