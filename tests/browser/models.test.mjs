@@ -180,7 +180,7 @@ test('another model takes over in the background; searching goes on; a reload go
   await searchWords(page, 'a red circle');
   assert.equal(await page.locator('.tile').count(), 40, 'the old library is searched meanwhile');
   await page.reload();
-  await page.getByText('other is in use now').waitFor({ timeout: 120_000 });
+  await page.locator('.grow', { hasText: 'other is in use now' }).waitFor({ timeout: 120_000 });
   const after = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name).filter((name) => /^photorecall:/.test(name)));
   assert.equal(after.length, 1, 'the old library is gone');
   assert.match(after[0], /^photorecall:photos-[0-9a-f]{12}$/);
