@@ -63,7 +63,7 @@ fn browser(packed: &Path) -> Result<()> {
     scripts.sort();
     tools::run(
         Command::new("node")
-            .args(["--test", "--test-concurrency=1"])
+            .args(["--test", "--test-concurrency=2"])
             .args(scripts)
             .current_dir(paths::root())
             .env("CHROMIUM", chromium)
