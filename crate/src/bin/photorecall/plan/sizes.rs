@@ -17,7 +17,8 @@ is less, and s = 4·⌈d/8⌉ subspaces; r is a photo's record: assumed, or that
                    + m·r)                                    records
   ranges           compact, and beside each shard a file of the lists, the codebook, 8 bytes for each 32
                    records and 4 for each 4,096 bytes: what a browser reads first, and has in memory.
-                   A query reads at most 5 MiB of lists, then 3 blocks of 4 KiB for each of 512 rows.
+                   A query reads at most 512 rows, in blocks of 4 KiB, and so many lists that it and the
+                   opening stay below 15 MB.
   in memory        as on disk, and 50 bytes by which each record is found
 
   milvus-flat      4·d·n
