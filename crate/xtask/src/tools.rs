@@ -58,6 +58,21 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// Installs what Rust needs to build for `target`, if it is not there: rustup does so by itself only where it is
+/// not told otherwise.
+pub fn rust_target(target: &str) -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", target]);
+    let told = rustc.current_dir(paths::root()).output();
+    let told = told.context("rustc does not start")?.stdout;
+    if Path::new(String::from_utf8_lossy(&told).trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", target]);
+    run(rustup.current_dir(paths::root()))
+}
+
 /// npm, in a folder.
 pub fn npm(folder: &Path) -> Command {
     let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });

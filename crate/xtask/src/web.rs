@@ -64,6 +64,7 @@ pub fn vectors() -> Result<()> {
 /// the crates below: those are built once.
 fn bind(profile: &str, features: &str, opt_level: Option<&str>, folder: &Path) -> Result<()> {
     let target = "wasm32-unknown-unknown";
+    tools::rust_target(target)?;
     let opt_level = opt_level.map(|level| {
         format!("--config=profile.{profile}.package.photorecall.opt-level=\"{level}\"")
     });
