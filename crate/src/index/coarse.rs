@@ -115,7 +115,7 @@ impl Coarse {
             .lists
             .iter()
             .map(|(rows, score, _)| (rows.clone(), *score));
-        let tables = codes.tables(query);
+        let tables = codes.tables(query, kernels);
         let best = scan(&codes, lists, count, &tables, (&hidden, kernels));
         let row = |hit: Hit| {
             let at = hit.id as usize;

@@ -18,6 +18,7 @@ use super::lvq::Lvq;
 use super::planner::{Bearing, Effort, Explanation, Plan, Recall};
 use super::pq::Pq;
 use super::scan::{Met, Reach};
+use super::sketch::Sketch;
 use super::{Bitset, Hit};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
@@ -29,6 +30,8 @@ const ENTRIES: usize = 2;
 pub(super) const FIRST_LISTS: usize = 8;
 /// By how much more lists than on average one query may need.
 pub(super) const REACH_MOST: f64 = 4.0;
+/// Lists that are compared with a query before it is known how far it has to go.
+const NEAR_LISTS: usize = 64;
 /// By how much a walk may be lengthened, for more hits or for hidden rows.
 const WALK_MOST: f64 = 4.0;
 
@@ -36,6 +39,7 @@ const WALK_MOST: f64 = 4.0;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compact {
     parts: Parts,
+    sketch: Sketch,
 }
 
 /// The bare parts of a [`Compact`], as they are stored.
@@ -179,7 +183,7 @@ impl Compact {
             ordered(row, out);
             out.iter_mut().zip(&coarse).for_each(|(x, c)| *x -= c);
         });
-        let mut index = Self { parts };
+        let mut index = Self::of(parts);
         index.parts.plan = super::calibrate::plan(&index, seed, &ordered, asked);
         (index, order)
     }
@@ -205,7 +209,12 @@ impl Compact {
             && parts.scan.is_whole(rows, dim)
             && parts.graph.is_whole(rows, &parts.lists)
             && (parts.graph.is_empty() || parts.base == Base::Mean);
-        whole.then_some(Self { parts })
+        whole.then(|| Self::of(parts))
+    }
+
+    fn of(parts: Parts) -> Self {
+        let sketch = Sketch::of(&parts.lists, &parts.scan);
+        Self { parts, sketch }
     }
 
     /// The parts, to be stored.
@@ -257,13 +266,8 @@ impl Compact {
             "a query of {} axes",
             self.dim()
         );
-        let mut query = self.parts.prepared(search.query, kernels);
-        let (kind, effort) = self
-            .parts
-            .plan
-            .effort(Bearing::of(&query.ranked), search.recall);
         let left = self.len() - search.hidden.count();
-        let (reach, ef) = self.adapted(effort, search.k, left);
+        let (mut query, kind, (reach, ef)) = self.prepared(search, left, kernels);
         let usual = self.len() * reach.usual / self.parts.lists.len();
         let spent = usual + reach.rerank * COMPARISON;
         let all = left * COMPARISON + (left * FAST_SCAN_ROWS).min(self.len());
@@ -293,6 +297,43 @@ impl Compact {
         (hits, explanation)
     }
 
+    /// The query with the lists that it may be led to, what it is taken for, and the way.
+    fn prepared(
+        &self,
+        search: &Search<'_>,
+        left: usize,
+        kernels: &Kernels,
+    ) -> (Prepared, &'static str, (Reach, usize)) {
+        let Parts { lists, plan, .. } = &self.parts;
+        let mut query = self.parts.unranked(search.query, kernels);
+        let pays = |count: usize| count < lists.len() / 2 && search.recall != Recall::Exact;
+        let looks = match pays(NEAR_LISTS) {
+            true => self.sketch.looks(&query.tables, kernels),
+            false => Vec::new(),
+        };
+        let near = |count: usize, query: &mut Prepared| {
+            // To compare most of them anyway, a sketch is no help.
+            let ranked = match pays(count) {
+                true => {
+                    let ids = self.sketch.nearest(&looks, count, kernels);
+                    lists.some_ranked(&ids, &query.centroids, kernels)
+                }
+                false => lists.ranked(&query.centroids, kernels),
+            };
+            query.rank(ranked, lists.len());
+        };
+        near(NEAR_LISTS, &mut query);
+        let bearing = Bearing::around(self.sketch.mean_score(search.query), &query.ranked);
+        let (kind, effort) = plan.effort(bearing, search.recall);
+        let (reach, ef) = self.adapted(effort, search.k, left);
+        // Those that are further by the sketch may be nearer.
+        let wanted = (2 * reach.usual).max(reach.first);
+        if wanted > query.ranked.len() && query.ranked.len() < lists.len() {
+            near(wanted, &mut query);
+        }
+        (query, kind, (reach, ef))
+    }
+
     /// The hits of one route, and what was met.
     pub(super) fn follow(
         &self,
@@ -304,7 +345,13 @@ impl Compact {
         let parts = &self.parts;
         let reach = match route {
             Route::Graph(ef) => return self.walk(ef, query, search, kernels),
-            Route::Rows => Reach::all(parts.lists.len(), self.len() - search.hidden.count()),
+            Route::Rows => {
+                if query.ranked.len() < parts.lists.len() {
+                    let all = parts.lists.ranked(&query.centroids, kernels);
+                    query.rank(all, parts.lists.len());
+                }
+                Reach::all(parts.lists.len(), self.len() - search.hidden.count())
+            }
             Route::Lists(reach) => reach,
         };
         let lists = (&mut query.ranked[..], &query.tables);

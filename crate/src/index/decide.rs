@@ -34,23 +34,45 @@ pub enum Base {
 
 /// A query that is ready for everything.
 pub(super) struct Prepared {
-    /// All lists: in their own order, until they are ranked.
+    /// All lists, or those near enough to be of use: in their own order, until they are ranked.
     pub ranked: Vec<Ranked>,
-    /// The inner product with each list's centroid.
+    /// The inner product with the centroid of each list of `ranked`, by list.
     pub scores: Vec<f32>,
     pub tables: Tables,
+    pub centroids: LvqQuery,
     pub fine: LvqQuery,
 }
 
+impl Prepared {
+    /// Puts other lists in place of those that there were.
+    pub fn rank(&mut self, ranked: Vec<Ranked>, lists: usize) {
+        self.scores.clear();
+        self.scores.resize(lists, 0.0);
+        for list in &ranked {
+            self.scores[list.list as usize] = list.score;
+        }
+        self.ranked = ranked;
+    }
+}
+
 impl Parts {
+    /// The query, with all lists.
     pub(super) fn prepared(&self, query: &[f32], kernels: &Kernels) -> Prepared {
-        let ready = self.lists.centroids.query(query);
-        let ranked = self.lists.ranked(&ready, kernels);
+        let mut query = self.unranked(query, kernels);
+        let ranked = self.lists.ranked(&query.centroids, kernels);
+        query.rank(ranked, self.lists.len());
+        query
+    }
+
+    /// The query, without any lists yet.
+    pub(super) fn unranked(&self, query: &[f32], kernels: &Kernels) -> Prepared {
+        let centroids = self.lists.centroids.query(query);
         Prepared {
-            scores: ranked.iter().map(|list| list.score).collect(),
-            ranked,
-            tables: self.scan.tables(query),
-            fine: self.fine.query_like(&ready, query),
+            ranked: Vec::new(),
+            scores: Vec::new(),
+            tables: self.scan.tables(query, kernels),
+            fine: self.fine.query_like(&centroids, query),
+            centroids,
         }
     }
 

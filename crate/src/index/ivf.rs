@@ -155,7 +155,8 @@ impl Trained {
     }
 }
 
-fn mean_of(points: &[f32], dim: usize) -> Vec<f32> {
+/// The mean of `points` `[n, dim]`.
+pub(super) fn mean_of(points: &[f32], dim: usize) -> Vec<f32> {
     let mut mean = vec![0f64; dim];
     for point in points.chunks_exact(dim) {
         mean.iter_mut()
@@ -237,6 +238,16 @@ impl Lists {
     /// All lists, in their own order.
     pub(super) fn ranked(&self, query: &LvqQuery, kernels: &Kernels) -> Vec<Ranked> {
         let ids: Vec<u32> = (0..self.len() as u32).collect();
+        self.some_ranked(&ids, query, kernels)
+    }
+
+    /// The lists `ids`, in that order.
+    pub(super) fn some_ranked(
+        &self,
+        ids: &[u32],
+        query: &LvqQuery,
+        kernels: &Kernels,
+    ) -> Vec<Ranked> {
         let mut ranked = Vec::with_capacity(ids.len());
         let keep = |list: u32, score: f32| {
             ranked.push(Ranked {
@@ -246,7 +257,7 @@ impl Lists {
             });
         };
         let dots = &mut Dots::default();
-        self.centroids.scores(query, &ids, kernels, dots, keep);
+        self.centroids.scores(query, ids, kernels, dots, keep);
         ranked
     }
 }

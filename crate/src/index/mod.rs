@@ -4,7 +4,8 @@
 //! exact     f32 rows, every product in f64: the reference for recall
 //! vectors   a segment's rows, in one of two forms
 //!   two_tier  grows: int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
-//!   compact   fixed: ivf (lists) over pq (4 bits) or a graph, then lvq (8 bits, decide), as the planner says
+//!   compact   fixed: ivf (lists, found by their sketch) over pq (4 bits) or a graph, then lvq (8 bits, decide), as
+//!             the planner says
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! range     all rows that score enough
@@ -48,6 +49,7 @@ mod reservoir;
 mod rotated;
 mod rotation;
 mod scan;
+mod sketch;
 mod top;
 mod trace;
 mod two_tier;

@@ -93,6 +93,11 @@ pub(super) struct Bearing {
 impl Bearing {
     pub fn of(ranked: &[Ranked]) -> Self {
         let mean = ranked.iter().map(|list| list.score).sum::<f32>() / ranked.len().max(1) as f32;
+        Self::around(mean, ranked)
+    }
+
+    /// Of a query with that mean, and the lists nearest to it.
+    pub fn around(mean: f32, ranked: &[Ranked]) -> Self {
         let most = ranked.iter().map(|list| list.score).reduce(f32::max);
         Self {
             mean,

@@ -10,7 +10,7 @@
 
 use super::parallel::fill_rows;
 use super::random::Random;
-use crate::kernels::FAST_SCAN_ROWS;
+use crate::kernels::{FAST_SCAN_MOST, FAST_SCAN_ROWS, Kernels};
 
 /// Centres of a subspace.
 const CENTRES: usize = 16;
@@ -18,8 +18,6 @@ const CENTRES: usize = 16;
 const AXES: usize = 2;
 /// Numbers of a subspace in the codebook.
 const PART: usize = AXES * CENTRES;
-/// From here on f32 are whole numbers, so that the sum with a small one has it, rounded, in its lowest bits.
-const WHOLES: f32 = 8_388_608.0;
 /// Rounds of k-means in a subspace.
 const ROUNDS: usize = 8;
 
@@ -84,6 +82,12 @@ impl Pq {
             && self.codebook.iter().copied().all(f32::is_finite)
     }
 
+    /// The mean square of a vector whose subspaces each are one of their centres.
+    pub(super) fn mean_square(&self) -> f64 {
+        let squares = self.codebook.iter().map(|x| f64::from(*x) * f64::from(*x));
+        squares.sum::<f64>() / CENTRES as f64
+    }
+
     /// Bytes of a block of 32 rows.
     pub(super) fn block_bytes(&self) -> usize {
         self.codebook.len() / PART / 2 * FAST_SCAN_ROWS
@@ -146,33 +150,22 @@ impl Pq {
         (sums[0] + sums[1]) + (sums[2] + sums[3])
     }
 
-    /// The inner products of `query` `[dim]` with every centre, also in eight bits.
-    pub(super) fn tables(&self, query: &[f32]) -> Tables {
+    /// The inner products of `query` `[dim]` with every centre, also in seven bits.
+    pub(super) fn tables(&self, query: &[f32], kernels: &Kernels) -> Tables {
         let subspaces = self.codebook.len() / PART;
+        let mut whole = query.to_vec();
+        whole.resize(subspaces * AXES, 0.0);
         let mut products = vec![[0f32; CENTRES]; subspaces];
-        let parts = self.codebook.chunks_exact(PART).enumerate();
-        for ((subspace, centres), products) in parts.zip(&mut products) {
-            let [x, y] = axes(query, subspace);
-            let (first, second) = centres.split_at(CENTRES);
-            for ((product, a), b) in products.iter_mut().zip(first).zip(second) {
-                *product = x * a + y * b;
-            }
-        }
-        // In a loop of its own: mixed with the one above, neither becomes SIMD.
-        let extents: Vec<(f32, f32)> = products.iter().map(extent).collect();
-        let base = extents.iter().map(|(low, _)| low).sum::<f32>();
-        let range = extents.iter().map(|(low, high)| high - low);
+        let mut extents = vec![[0f32; 2]; subspaces];
+        kernels.look_ups(&whole, &self.codebook, &mut products, &mut extents);
+        let base = extents.iter().map(|[low, _]| low).sum::<f32>();
+        let range = extents.iter().map(|[low, high]| high - low);
         let range = range.fold(0f32, f32::max);
         // Sums of all subspaces must not pass 16 bits.
-        let most = (65_535 / subspaces.max(1)).min(255) as f32;
+        let most = (65_535 / subspaces.max(1)).min(usize::from(FAST_SCAN_MOST)) as f32;
         let inverse = if range > 0.0 { most / range } else { 0.0 };
         let mut bytes = vec![0; subspaces * CENTRES];
-        let tables = bytes.chunks_exact_mut(CENTRES).zip(&products);
-        for ((bytes, products), (low, _)) in tables.zip(extents) {
-            for (byte, product) in bytes.iter_mut().zip(products) {
-                *byte = ((product - low) * inverse + WHOLES).to_bits() as u8;
-            }
-        }
+        kernels.look_up_bytes(&products, &extents, inverse, &mut bytes);
         Tables {
             products,
             bytes,
@@ -180,20 +173,6 @@ impl Pq {
             base,
         }
     }
-}
-
-/// The least and the most of 16 numbers, halved again and again: several are compared at a time.
-fn extent(numbers: &[f32; CENTRES]) -> (f32, f32) {
-    let (mut low, mut high) = (*numbers, *numbers);
-    for width in [8, 4, 2, 1] {
-        for at in 0..width {
-            let (a, b) = (low[at], low[at + width]);
-            low[at] = if a < b { a } else { b };
-            let (a, b) = (high[at], high[at + width]);
-            high[at] = if a > b { a } else { b };
-        }
-    }
-    (low[0], high[0])
 }
 
 /// The nearest of 16 centres.

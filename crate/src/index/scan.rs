@@ -177,23 +177,23 @@ impl<'a> Scan<'a> {
         self.kernels
             .fast_scan(&self.codes.codes, &tables.bytes, &self.blocks, sums);
         let waiting = self.blocks.drain(..).zip(self.lists.drain(..));
-        for ((block, (rows, base)), sums) in waiting.zip(sums.chunks_exact(FAST_SCAN_ROWS)) {
+        for ((block, (rows, base)), sums) in waiting.zip(sums.as_chunks().0) {
+            // What is below is 0 here, and what is above no sum reaches.
             let needed = ((self.best.least() - base) / tables.step).ceil();
-            let most = sums.iter().copied().max().unwrap_or(0);
-            if f32::from(most) < needed {
+            if needed > f32::from(u16::MAX) {
                 continue;
             }
-            // What is below is 0 here, and what is above was passed over.
-            let needed = needed as u16;
             let first = block as usize * FAST_SCAN_ROWS;
-            let from = rows.start.saturating_sub(first);
-            let to = FAST_SCAN_ROWS.min(rows.end - first);
-            for (at, &sum) in sums[from..to].iter().enumerate() {
-                let row = first + from + at;
-                if sum >= needed && !self.hidden.contains(row) {
+            let mut found = self.kernels.at_least(sums, needed as u16)
+                & within(rows.start.saturating_sub(first), rows.end - first);
+            while found != 0 {
+                let at = found.trailing_zeros() as usize;
+                found &= found - 1;
+                let row = first + at;
+                if !self.hidden.contains(row) {
                     self.best.offer(Hit {
                         id: row as u32,
-                        score: base + f32::from(sum) * tables.step,
+                        score: base + f32::from(sums[at]) * tables.step,
                     });
                 }
             }
@@ -210,4 +210,9 @@ impl<'a> Scan<'a> {
         self.scan();
         self.best
     }
+}
+
+/// The bits of rows `from` to before `to` of a block, which is not empty.
+fn within(from: usize, to: usize) -> u32 {
+    u32::MAX << from & u32::MAX >> (FAST_SCAN_ROWS - FAST_SCAN_ROWS.min(to))
 }

@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
-use super::{Kernels, Norm, Then, Tiles, rows};
+use super::{BlockSums, Kernels, Norm, Sixteen, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of eight sums.
 pub(super) const NR: usize = 16;
@@ -27,6 +27,9 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8,
     dot_i8_rows,
     fast_scan,
+    at_least,
+    look_ups,
+    look_up_bytes,
     hamming_u64,
     overlaps_u64,
     quantise,
@@ -189,36 +192,113 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
     }
 }
 
+/// Sums of a block: of even rows, with the odd ones' above them, and of the odd ones alone.
+#[derive(Clone, Copy)]
+struct Sums {
+    both: __m256i,
+    odd: __m256i,
+}
+
+impl Sums {
+    #[target_feature(enable = "avx2")]
+    fn zero() -> Self {
+        Self {
+            both: _mm256_setzero_si256(),
+            odd: _mm256_setzero_si256(),
+        }
+    }
+
+    /// Adds 32 bytes of codes, looked up in the tables of the lower and of the upper halves.
+    #[target_feature(enable = "avx2")]
+    fn add(&mut self, codes: &[u8], [low, high]: [__m256i; 2]) {
+        let halves = _mm256_set1_epi8(15);
+        assert!(codes.len() >= 32);
+        // SAFETY: 32 bytes of codes.
+        let codes = unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) };
+        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), halves);
+        let low = _mm256_shuffle_epi8(low, _mm256_and_si256(codes, halves));
+        let both = _mm256_add_epi8(low, _mm256_shuffle_epi8(high, upper));
+        self.both = _mm256_add_epi16(self.both, both);
+        // A shift by eight as a product: shifts may have to wait for the look-ups.
+        let odd = _mm256_mulhi_epu16(both, _mm256_set1_epi16(256));
+        self.odd = _mm256_add_epi16(self.odd, odd);
+    }
+}
+
+/// Two tables of 16, each in both halves of a register.
+#[target_feature(enable = "avx2")]
+fn tables_of(tables: &[u8]) -> [__m256i; 2] {
+    assert!(tables.len() >= 32);
+    // SAFETY: 32 bytes, as many as are read.
+    let (low, high) = unsafe {
+        (
+            _mm_loadu_si128(tables.as_ptr().cast()),
+            _mm_loadu_si128(tables.as_ptr().add(16).cast()),
+        )
+    };
+    [
+        _mm256_broadcastsi128_si256(low),
+        _mm256_broadcastsi128_si256(high),
+    ]
+}
+
+/// Two blocks at a time share the tables, while the two after them are fetched.
 #[target_feature(enable = "avx2")]
 fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    let halves = _mm256_set1_epi8(15);
-    for (block, sums, next) in portable::blocks_of(codes, tables.len(), blocks, sums) {
-        // Even rows' sums with the odd ones' above them, and the odd ones' alone.
-        let mut both = _mm256_setzero_si256();
-        let mut odd = _mm256_setzero_si256();
-        let steps = block.chunks_exact(32).zip(tables.chunks_exact(32));
-        for ((codes, tables), next) in steps.zip(next.chunks_exact(32)) {
-            portable::fetch_line(next);
-            // SAFETY: 32 bytes of codes and two tables of 16.
-            let (codes, low, high) = unsafe {
-                (
-                    _mm256_loadu_si256(codes.as_ptr().cast()),
-                    _mm_loadu_si128(tables.as_ptr().cast()),
-                    _mm_loadu_si128(tables.as_ptr().add(16).cast()),
-                )
-            };
-            let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), halves);
-            let low = _mm256_shuffle_epi8(
-                _mm256_broadcastsi128_si256(low),
-                _mm256_and_si256(codes, halves),
-            );
-            let high = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(high), upper);
-            both = _mm256_add_epi16(both, _mm256_add_epi16(low, high));
-            odd = _mm256_add_epi16(odd, _mm256_srli_epi16::<8>(low));
-            odd = _mm256_add_epi16(odd, _mm256_srli_epi16::<8>(high));
+    for (two, sums) in portable::pairs_of(codes, tables.len(), blocks, sums) {
+        let (mut first, mut second) = (Sums::zero(), Sums::zero());
+        let [one, other, next, after] = two.map(|block| block.chunks_exact(32));
+        let steps = tables.chunks_exact(32).zip(one.zip(other));
+        for ((tables, codes), ahead) in steps.zip(next.zip(after)) {
+            portable::fetch_line(ahead.0);
+            portable::fetch_line(ahead.1);
+            let tables = tables_of(tables);
+            first.add(codes.0, tables);
+            second.add(codes.1, tables);
         }
-        store_sums(both, odd, sums);
+        let (mine, others) = sums.split_at_mut(32);
+        store_sums(first.both, first.odd, mine);
+        if !others.is_empty() {
+            store_sums(second.both, second.odd, others);
+        }
     }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn look_ups(
+    query: &[f32],
+    codebook: &[f32],
+    products: &mut [Sixteen],
+    extents: &mut [[f32; 2]],
+) {
+    portable::look_ups(query, codebook, products, extents);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn look_up_bytes(
+    products: &[Sixteen],
+    extents: &[[f32; 2]],
+    inverse: f32,
+    bytes: &mut [u8],
+) {
+    portable::look_up_bytes(products, extents, inverse, bytes);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn at_least(sums: &BlockSums, least: u16) -> u32 {
+    let least = _mm256_set1_epi16(least.cast_signed());
+    // SAFETY: 32 numbers of 16 bits are two registers.
+    let (low, high) = unsafe {
+        (
+            _mm256_loadu_si256(sums.as_ptr().cast()),
+            _mm256_loadu_si256(sums.as_ptr().add(16).cast()),
+        )
+    };
+    let low = _mm256_cmpeq_epi16(_mm256_max_epu16(low, least), low);
+    let high = _mm256_cmpeq_epi16(_mm256_max_epu16(high, least), high);
+    // Packs in each half of the register by itself, hence the quarters' order.
+    let bits = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(low, high));
+    _mm256_movemask_epi8(bits).cast_unsigned()
 }
 
 /// Puts even and odd rows' sums in order; `sums` has 32.

@@ -28,6 +28,9 @@ pub(super) static TABLE: Kernels = Kernels {
     dot_i8,
     dot_i8_rows,
     fast_scan,
+    at_least: avx2::at_least,
+    look_ups: avx2::look_ups,
+    look_up_bytes: avx2::look_up_bytes,
     hamming_u64,
     overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_pairs,
@@ -52,6 +55,9 @@ pub(super) const VNNI: Kernels = Kernels {
     dot_i8,
     dot_i8_rows: dot_i8_rows_vnni,
     fast_scan,
+    at_least: avx2::at_least,
+    look_ups: avx2::look_ups,
+    look_up_bytes: avx2::look_up_bytes,
     hamming_u64,
     overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_quads,
@@ -213,10 +219,9 @@ impl Sums {
         let codes = unsafe { _mm512_loadu_si512(codes.as_ptr().cast()) };
         let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), halves);
         let low = _mm512_shuffle_epi8(low, _mm512_and_si512(codes, halves));
-        let high = _mm512_shuffle_epi8(high, upper);
-        self.both = _mm512_add_epi16(self.both, _mm512_add_epi16(low, high));
-        self.odd = _mm512_add_epi16(self.odd, _mm512_srli_epi16::<8>(low));
-        self.odd = _mm512_add_epi16(self.odd, _mm512_srli_epi16::<8>(high));
+        let both = _mm512_add_epi8(low, _mm512_shuffle_epi8(high, upper));
+        self.both = _mm512_add_epi16(self.both, both);
+        self.odd = _mm512_add_epi16(self.odd, _mm512_srli_epi16::<8>(both));
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -240,23 +245,16 @@ fn tables_of(tables: &[u8]) -> [__m512i; 2] {
 /// Two blocks at a time share the tables, while the two after them are fetched.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    let len = tables.len();
-    let block = |at: usize| &codes[blocks[at.min(blocks.len() - 1)] as usize * len..][..len];
-    for (pair, sums) in sums.chunks_mut(64).enumerate() {
-        let at = 2 * pair;
-        let ahead = block(at + 2)
-            .chunks_exact(64)
-            .zip(block(at + 3).chunks_exact(64));
-        let steps = block(at)
-            .chunks_exact(64)
-            .zip(block(at + 1).chunks_exact(64));
+    for (two, sums) in portable::pairs_of(codes, tables.len(), blocks, sums) {
         let (mut first, mut second) = (Sums::zero(), Sums::zero());
-        for ((steps, tables), ahead) in steps.zip(tables.chunks_exact(64)).zip(ahead) {
+        let [one, other, next, after] = two.map(|block| block.chunks_exact(64));
+        let steps = tables.chunks_exact(64).zip(one.zip(other));
+        for ((tables, codes), ahead) in steps.zip(next.zip(after)) {
             portable::fetch_line(ahead.0);
             portable::fetch_line(ahead.1);
             let tables = tables_of(tables);
-            first.add(steps.0, tables);
-            second.add(steps.1, tables);
+            first.add(codes.0, tables);
+            second.add(codes.1, tables);
         }
         let (mine, others) = sums.split_at_mut(32);
         first.store(mine);

@@ -2,8 +2,8 @@
 //! instruction set.
 //!
 //! ```text
-//! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan,
-//!                                       hamming_u64, overlaps_u64, quantise, multiply, gemm_f32, attention,
+//! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan, at_least,
+//!                                       look_ups, look_up_bytes, hamming_u64, overlaps_u64, quantise, multiply, gemm_f32, attention,
 //!                                       layer_norm, gelu, softmax_rows
 //! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
 //! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd                                     or intrinsics
@@ -57,6 +57,17 @@ type Overlaps = unsafe fn(&[u64], &[u64], &mut [u32]);
 /// The signature of `fast_scan`: codes, tables, blocks, output.
 type FastScan = unsafe fn(&[u8], &[u8], &[u32], &mut [u16]);
 
+/// The sums of a block of `fast_scan`.
+pub type BlockSums = [u16; FAST_SCAN_ROWS];
+/// Sixteen numbers of a subspace, one for each code of four bits.
+pub type Sixteen = [f32; 16];
+
+/// The signature of `look_ups`: query, codebook, products, extents.
+type LookUps = unsafe fn(&[f32], &[f32], &mut [Sixteen], &mut [[f32; 2]]);
+
+/// The signature of `look_up_bytes`: products, extents, inverse, output.
+type LookUpBytes = unsafe fn(&[Sixteen], &[[f32; 2]], f32, &mut [u8]);
+
 /// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm<'a> {
@@ -99,6 +110,9 @@ pub struct Kernels {
     dot_i8: unsafe fn(&[i8], &[i8]) -> i32,
     dot_i8_rows: DotRows,
     fast_scan: FastScan,
+    at_least: unsafe fn(&BlockSums, u16) -> u32,
+    look_ups: LookUps,
+    look_up_bytes: LookUpBytes,
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     overlaps_u64: Overlaps,
     quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
@@ -119,6 +133,8 @@ impl std::fmt::Debug for Kernels {
 
 /// Rows of a block of [`Kernels::fast_scan`]'s codes.
 pub const FAST_SCAN_ROWS: usize = 32;
+/// The largest number in the tables of [`Kernels::fast_scan`]: two of them are added up in a byte.
+pub const FAST_SCAN_MOST: u8 = 127;
 
 /// Every table of this architecture, the best first.
 #[cfg(target_arch = "x86_64")]
@@ -293,11 +309,12 @@ impl Kernels {
     /// Σ tableⱼ[codeⱼ] of each row of some blocks, by look-up in registers (André et al. 2015, "Cache
     /// locality is not enough"). `codes` are blocks of 32 rows, each `[pairs, 32]` bytes: the low half of
     /// byte r of pair j is row r's code in subspace 2j, the high half that in 2j+1. `tables` are
-    /// `[2·pairs, 16]`; a sum past 2¹⁶ wraps. `sums` are `[blocks.len(), 32]`. The block to come is fetched
+    /// `[2·pairs, 16]`, each at most [`FAST_SCAN_MOST`]; a sum past 2¹⁶ wraps. `sums` are `[blocks.len(), 32]`. The block to come is fetched
     /// ahead of its turn.
     ///
     /// # Panics
-    /// When the number of pairs is odd or zero, a block is out of range, or the lengths do not fit.
+    /// When the number of pairs is odd or zero, a block is out of range, or the lengths do not fit; in debug
+    /// builds also when a number in the tables is too large.
     pub fn fast_scan(&self, codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
         let pairs = tables.len() / 32;
         assert!(
@@ -310,8 +327,59 @@ impl Kernels {
             "blocks of {count}"
         );
         assert_eq!(sums.len(), blocks.len() * FAST_SCAN_ROWS, "a sum a row");
+        debug_assert!(tables.iter().all(|number| *number <= FAST_SCAN_MOST));
         // SAFETY: `runs_here` found this table's instructions; every block is a whole one of `codes`.
         unsafe { (self.fast_scan)(codes, tables, blocks, sums) }
+    }
+
+    /// What [`Kernels::fast_scan`] looks up, in f32: the inner products of `query` `[subspaces, 2]` with the centres
+    /// `codebook` `[subspaces, 2, 16]`, and the least and the most of each subspace. Rounded alike by every table.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn look_ups(
+        &self,
+        query: &[f32],
+        codebook: &[f32],
+        products: &mut [Sixteen],
+        extents: &mut [[f32; 2]],
+    ) {
+        let subspaces = products.len();
+        assert_eq!(
+            [query.len(), codebook.len(), extents.len()],
+            [2 * subspaces, 32 * subspaces, subspaces],
+            "{subspaces} subspaces"
+        );
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.look_ups)(query, codebook, products, extents) }
+    }
+
+    /// The same as the whole numbers nearest to (product − least) · `inverse`, of two the even one: `[subspaces, 16]`,
+    /// which must not pass 255.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn look_up_bytes(
+        &self,
+        products: &[Sixteen],
+        extents: &[[f32; 2]],
+        inverse: f32,
+        bytes: &mut [u8],
+    ) {
+        let subspaces = products.len();
+        assert_eq!(
+            [extents.len(), bytes.len()],
+            [subspaces, 16 * subspaces],
+            "{subspaces} subspaces"
+        );
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.look_up_bytes)(products, extents, inverse, bytes) }
+    }
+
+    /// A bit for each sum of a block that is `least` or more, the first one the lowest.
+    pub fn at_least(&self, sums: &BlockSums, least: u16) -> u32 {
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.at_least)(sums, least) }
     }
 
     /// The number of bits that differ.

@@ -1,6 +1,7 @@
 //! Every table against the scalar reference: odd lengths, tails, extremes. Integers, `multiply` and
 //! `attention` to the bit, other floats to the bound written beside them. A table that could not run is printed.
 
+use super::FAST_SCAN_MOST;
 use super::{AttentionScratch, AttentionShape, Kernels, Norm, Rows, Then, portable};
 
 /// Lengths around every lane and tile boundary.
@@ -453,20 +454,63 @@ fn look_ups_and_rows_agree_to_the_bit() {
                     .map(|_| (numbers.next() >> 40) as u8)
                     .collect::<Vec<_>>()
             };
-            let (codes, tables) = (
+            let (codes, mut tables) = (
                 bytes(&mut numbers, 3 * 32 * pairs),
                 bytes(&mut numbers, 32 * pairs),
             );
-            let blocks = [2, 0, 1, 1];
-            let [mut got, mut want] = [[0; 128]; 2];
+            tables
+                .iter_mut()
+                .for_each(|number| *number &= FAST_SCAN_MOST);
+            let blocks = [2, 0, 1, 1, 2];
+            let [mut got, mut want] = [[0; 160]; 2];
             table.fast_scan(&codes, &tables, &blocks, &mut got);
             scalar().fast_scan(&codes, &tables, &blocks, &mut want);
             assert_ne!(got[..32], got[32..64], "blocks that differ");
             assert_eq!(got, want, "{} {pairs}", table.name());
-            let (all, most) = (vec![255; 32 * pairs], vec![255; 32 * pairs]);
+            let (all, most) = (vec![255; 32 * pairs], vec![FAST_SCAN_MOST; 32 * pairs]);
             let mut sums = [0; 32];
             table.fast_scan(&all, &most, &[0], &mut sums);
-            assert_eq!(sums, [(510 * pairs) as u16; 32], "{} {pairs}", table.name());
+            assert_eq!(sums, [(254 * pairs) as u16; 32], "{} {pairs}", table.name());
+        }
+        for subspaces in [4, 12, 256] {
+            let (query, codebook) = (
+                numbers.floats(2 * subspaces, 1.0),
+                numbers.floats(32 * subspaces, 1.0),
+            );
+            let found = |table: &Kernels| {
+                let (mut products, mut extents) =
+                    (vec![[0.0; 16]; subspaces], vec![[0.0; 2]; subspaces]);
+                let mut bytes = vec![0; 16 * subspaces];
+                table.look_ups(&query, &codebook, &mut products, &mut extents);
+                table.look_up_bytes(&products, &extents, 20.0, &mut bytes);
+                (products, extents, bytes)
+            };
+            let (products, extents, bytes) = found(table);
+            assert!(bytes.contains(&0) && bytes.iter().any(|byte| *byte > 9));
+            let [low, high] = extents[1];
+            assert!(products[1].iter().all(|x| (low..=high).contains(x)) && low < high);
+            assert_eq!(
+                (products, extents, bytes),
+                found(scalar()),
+                "{}",
+                table.name()
+            );
+        }
+        for least in [0u16, 1, 7, 255, 256, 32_768, 65_535] {
+            let sums = std::array::from_fn(|row| match row % 5 {
+                0 => least,
+                1 => least.wrapping_sub(1),
+                2 => (row * 257) as u16,
+                3 => 65_535 - row as u16,
+                _ => 0,
+            });
+            let (got, want) = (
+                table.at_least(&sums, least),
+                scalar().at_least(&sums, least),
+            );
+            assert_eq!(got, want, "{} {least}", table.name());
+            let bit = |row: usize| got >> row & 1 == 1;
+            assert!((0..32).all(|row| bit(row) == (sums[row] >= least)));
         }
     }
 }

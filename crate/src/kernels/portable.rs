@@ -1,8 +1,10 @@
 //! Bodies that every table shares: plain loops over lanes, which the compiler turns into the vectors
 //! of the function that they are inlined into. `madd(a, b, c)` is a·b + c, fused where the table has it.
 
-use super::Then;
+#[cfg(target_arch = "x86_64")]
+use super::FAST_SCAN_ROWS;
 use super::packed::{PackedF32, PackedI8};
+use super::{Sixteen, Then};
 
 /// Partial sums kept apart, so that a sum needs no order.
 pub(super) const LANES: usize = 16;
@@ -53,17 +55,75 @@ pub(super) fn fetch(row: &[i8]) {
     }
 }
 
-/// Blocks `blocks` of `codes`, each with its 32 sums and the block after it.
-pub(super) fn blocks_of<'a>(
+/// From here on f32 are whole numbers, so that the sum with a small one has it, rounded, in its lowest bits.
+pub(super) const WHOLES: f32 = 8_388_608.0;
+
+#[inline(always)]
+pub(super) fn look_ups(
+    query: &[f32],
+    codebook: &[f32],
+    products: &mut [Sixteen],
+    extents: &mut [[f32; 2]],
+) {
+    let parts = codebook.as_chunks::<16>().0.as_chunks::<2>().0;
+    for (([x, y], [first, second]), products) in
+        query.as_chunks().0.iter().zip(parts).zip(&mut *products)
+    {
+        for ((product, a), b) in products.iter_mut().zip(first).zip(second) {
+            *product = x * a + y * b;
+        }
+    }
+    // In a loop of its own: mixed with the one above, neither becomes SIMD.
+    for (products, extent) in products.iter().zip(extents) {
+        *extent = extent_of(products);
+    }
+}
+
+/// The least and the most of 16 numbers, halved again and again: several are compared at a time.
+#[inline(always)]
+fn extent_of(numbers: &Sixteen) -> [f32; 2] {
+    let (mut low, mut high) = (*numbers, *numbers);
+    for width in [8, 4, 2, 1] {
+        for at in 0..width {
+            let (a, b) = (low[at], low[at + width]);
+            low[at] = if a < b { a } else { b };
+            let (a, b) = (high[at], high[at + width]);
+            high[at] = if a > b { a } else { b };
+        }
+    }
+    [low[0], high[0]]
+}
+
+#[inline(always)]
+pub(super) fn look_up_bytes(
+    products: &[Sixteen],
+    extents: &[[f32; 2]],
+    inverse: f32,
+    bytes: &mut [u8],
+) {
+    let all = products.iter().zip(extents);
+    for ((products, [low, _]), bytes) in all.zip(bytes.as_chunks_mut::<16>().0) {
+        for (byte, product) in bytes.iter_mut().zip(products) {
+            *byte = ((product - low) * inverse + WHOLES).to_bits() as u8;
+        }
+    }
+}
+
+/// Blocks `blocks` of `codes`, two at a time, with the two after them, and the sums of both; where only one
+/// is left, it comes twice.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn pairs_of<'a>(
     codes: &'a [u8],
     len: usize,
     blocks: &'a [u32],
     sums: &'a mut [u16],
-) -> impl Iterator<Item = (&'a [u8], &'a mut [u16], &'a [u8])> {
-    let block = move |at: &u32| &codes[*at as usize * len..][..len];
-    let next = blocks.iter().skip(1).chain(blocks.last());
-    let pairs = blocks.iter().zip(next).zip(sums.chunks_exact_mut(32));
-    pairs.map(move |((at, next), sums)| (block(at), sums, block(next)))
+) -> impl Iterator<Item = ([&'a [u8]; 4], &'a mut [u16])> {
+    let block = move |at: usize| {
+        let block = blocks[at.min(blocks.len() - 1)];
+        &codes[block as usize * len..][..len]
+    };
+    let pairs = sums.chunks_mut(2 * FAST_SCAN_ROWS).enumerate();
+    pairs.map(move |(pair, sums)| (std::array::from_fn(|at| block(2 * pair + at)), sums))
 }
 
 /// Bits that each row shares with the query.

@@ -3,7 +3,7 @@
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
 use super::portable::{self, RowAt, store_row, two_roundings};
-use super::{Kernels, Then, Tiles, rows};
+use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Then, Tiles, rows};
 
 const NR: usize = 8;
 const MR: usize = 4;
@@ -21,6 +21,9 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8,
     dot_i8_rows,
     fast_scan,
+    at_least,
+    look_ups: portable::look_ups,
+    look_up_bytes: portable::look_up_bytes,
     hamming_u64,
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
@@ -61,7 +64,8 @@ fn dot_i8_rows(codes: &[i8], query: &[i16], ids: &[u32], out: &mut [i32]) {
 }
 
 fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    for (block, sums, _) in portable::blocks_of(codes, tables.len(), blocks, sums) {
+    for (at, sums) in blocks.iter().zip(sums.chunks_exact_mut(FAST_SCAN_ROWS)) {
+        let block = &codes[*at as usize * tables.len()..][..tables.len()];
         for (row, sum) in sums.iter_mut().enumerate() {
             let pairs = block.chunks_exact(32).zip(tables.chunks_exact(32));
             *sum = pairs.fold(0, |sum, (codes, tables)| {
@@ -72,6 +76,11 @@ fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
             });
         }
     }
+}
+
+fn at_least(sums: &BlockSums, least: u16) -> u32 {
+    let bits = sums.iter().enumerate();
+    bits.fold(0, |bits, (row, sum)| bits | u32::from(*sum >= least) << row)
 }
 
 fn hamming_u64(a: &[u64], b: &[u64]) -> u32 {

@@ -5,7 +5,7 @@ use core::arch::wasm32::*;
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, store_row, two_roundings};
-use super::{Kernels, Then, Tiles, rows};
+use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Sixteen, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of four sums.
 const NR: usize = 8;
@@ -27,6 +27,9 @@ pub(super) const TABLE: Kernels = Kernels {
     dot_i8,
     dot_i8_rows,
     fast_scan,
+    at_least,
+    look_ups,
+    look_up_bytes,
     hamming_u64,
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
@@ -220,30 +223,138 @@ fn dot_row(row: &[i8], query: &[i16]) -> i32 {
     sum_i32(i32x4_add(sums[0], sums[1])) + portable::dot_rest(&row[whole..], &query[whole..])
 }
 
+/// Sums of 16 rows of a block: of even rows, with the odd ones' above them, and of the odd ones alone.
+#[derive(Clone, Copy)]
+struct Sums {
+    both: v128,
+    odd: v128,
+}
+
+impl Sums {
+    #[inline(always)]
+    fn zero() -> Self {
+        Self {
+            both: u16x8_splat(0),
+            odd: u16x8_splat(0),
+        }
+    }
+
+    /// Adds 16 bytes of codes, looked up in the tables of the lower and of the upper halves.
+    #[inline(always)]
+    fn add(&mut self, codes: &[u8; 16], [low, high]: [v128; 2]) {
+        // SAFETY: 16 bytes, as many as are read.
+        let codes = unsafe { v128_load(codes.as_ptr().cast()) };
+        let low = u8x16_swizzle(low, v128_and(codes, u8x16_splat(15)));
+        let both = u8x16_add(low, u8x16_swizzle(high, u8x16_shr(codes, 4)));
+        self.both = i16x8_add(self.both, both);
+        self.odd = i16x8_add(self.odd, u16x8_shr(both, 8));
+    }
+}
+
+/// Each half of a block by itself and spelled out: in a build for size, loops over arrays of registers stay loops
+/// over memory.
 fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    for (block, sums, _) in portable::blocks_of(codes, tables.len(), blocks, sums) {
-        // Of rows 0 to 15 and 16 to 31: even rows' sums with the odd ones' above, the odd ones' alone.
-        let (mut both, mut odd) = ([u16x8_splat(0); 2], [u16x8_splat(0); 2]);
-        for (codes, tables) in block.chunks_exact(32).zip(tables.chunks_exact(32)) {
-            // SAFETY: two tables of 16 bytes.
-            let (low, high) = unsafe {
-                (
-                    v128_load(tables.as_ptr().cast()),
-                    v128_load(tables.as_ptr().add(16).cast()),
-                )
+    for (at, sums) in blocks.iter().zip(sums.chunks_exact_mut(FAST_SCAN_ROWS)) {
+        let block = &codes[*at as usize * tables.len()..][..tables.len()];
+        let (mut first, mut second) = (Sums::zero(), Sums::zero());
+        let steps = block.as_chunks::<16>().0.as_chunks::<2>().0;
+        let tables = tables.as_chunks::<16>().0.as_chunks::<2>().0;
+        for ([upper, lower], [low, high]) in steps.iter().zip(tables) {
+            // SAFETY: each table has 16 bytes.
+            let tables = unsafe {
+                [
+                    v128_load(low.as_ptr().cast()),
+                    v128_load(high.as_ptr().cast()),
+                ]
             };
-            for half in 0..2 {
-                // SAFETY: 32 bytes of codes.
-                let codes = unsafe { v128_load(codes.as_ptr().add(16 * half).cast()) };
-                let x = u8x16_swizzle(low, v128_and(codes, u8x16_splat(15)));
-                let y = u8x16_swizzle(high, u8x16_shr(codes, 4));
-                both[half] = i16x8_add(both[half], i16x8_add(x, y));
-                odd[half] = i16x8_add(odd[half], i16x8_add(u16x8_shr(x, 8), u16x8_shr(y, 8)));
-            }
+            first.add(upper, tables);
+            second.add(lower, tables);
         }
-        for half in 0..2 {
-            store_sums(both[half], odd[half], &mut sums[16 * half..][..16]);
+        let (mine, others) = sums.split_at_mut(16);
+        store_sums(first.both, first.odd, mine);
+        store_sums(second.both, second.odd, others);
+    }
+}
+
+fn at_least(sums: &BlockSums, least: u16) -> u32 {
+    let least = u16x8_splat(least);
+    let (mut bits, mut shift) = (0, 0);
+    for sixteen in sums.as_chunks::<16>().0 {
+        // SAFETY: 16 numbers of 16 bits are two registers.
+        let (low, high) = unsafe {
+            (
+                v128_load(sixteen.as_ptr().cast()),
+                v128_load(sixteen.as_ptr().add(8).cast()),
+            )
+        };
+        let found = i8x16_narrow_i16x8(u16x8_ge(low, least), u16x8_ge(high, least));
+        bits |= u32::from(u8x16_bitmask(found)) << shift;
+        shift += 16;
+    }
+    bits
+}
+
+/// Sixteen numbers, four to a register.
+#[inline(always)]
+fn quarters(numbers: &Sixteen) -> [v128; 4] {
+    let four = |at: usize| {
+        let four: &[f32; 4] = numbers[4 * at..][..4].as_array().expect("four");
+        // SAFETY: 16 bytes, as many as are read.
+        unsafe { v128_load(four.as_ptr().cast()) }
+    };
+    [four(0), four(1), four(2), four(3)]
+}
+
+/// The one of all lanes of four registers that `better` leaves.
+#[inline(always)]
+fn best_of([a, b, c, d]: [v128; 4], better: impl Fn(v128, v128) -> v128) -> f32 {
+    let four = better(better(a, c), better(b, d));
+    let two = better(four, i32x4_shuffle::<2, 3, 2, 3>(four, four));
+    f32x4_extract_lane::<0>(better(two, i32x4_shuffle::<1, 1, 1, 1>(two, two)))
+}
+
+/// As `portable` has it, spelled out: a build for size makes no SIMD of loops.
+fn look_ups(query: &[f32], codebook: &[f32], products: &mut [Sixteen], extents: &mut [[f32; 2]]) {
+    let parts = codebook.as_chunks::<16>().0.as_chunks::<2>().0;
+    let outputs = products.iter_mut().zip(extents);
+    for (([x, y], [first, second]), (products, extent)) in
+        query.as_chunks().0.iter().zip(parts).zip(outputs)
+    {
+        let (x, y) = (f32x4_splat(*x), f32x4_splat(*y));
+        let product = |a, b| f32x4_add(f32x4_mul(x, a), f32x4_mul(y, b));
+        let ([a, b, c, d], [e, f, g, h]) = (quarters(first), quarters(second));
+        let all = [product(a, e), product(b, f), product(c, g), product(d, h)];
+        *extent = [
+            best_of(all, |a, b| f32x4_pmin(b, a)),
+            best_of(all, |a, b| f32x4_pmax(b, a)),
+        ];
+        let out: *mut v128 = products.as_mut_ptr().cast();
+        // SAFETY: 64 bytes are four registers.
+        unsafe {
+            v128_store(out, all[0]);
+            v128_store(out.add(1), all[1]);
+            v128_store(out.add(2), all[2]);
+            v128_store(out.add(3), all[3]);
         }
+    }
+}
+
+fn look_up_bytes(products: &[Sixteen], extents: &[[f32; 2]], inverse: f32, bytes: &mut [u8]) {
+    let (inverse, wholes) = (f32x4_splat(inverse), f32x4_splat(portable::WHOLES));
+    let all = products.iter().zip(extents);
+    for ((products, [low, _]), bytes) in all.zip(bytes.as_chunks_mut::<16>().0) {
+        let low = f32x4_splat(*low);
+        let byte = |x| {
+            let x = f32x4_add(f32x4_mul(f32x4_sub(x, low), inverse), wholes);
+            v128_and(x, i32x4_splat(255))
+        };
+        let [a, b, c, d] = quarters(products);
+        let (low, high) = (
+            u16x8_narrow_i32x4(byte(a), byte(b)),
+            u16x8_narrow_i32x4(byte(c), byte(d)),
+        );
+        // SAFETY: 16 bytes, as many as are written.
+        unsafe { v128_store(bytes.as_mut_ptr().cast(), u8x16_narrow_i16x8(low, high)) };
     }
 }
 

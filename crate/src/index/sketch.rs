@@ -1,0 +1,152 @@
+//! Which lists are worth a comparison: their directions in the four bits that rows are scanned in.
+//!
+//! ```text
+//! query ─▶ tables, the same as for rows ─ fast scan of all directions ─▶ some that look nearest ─▶ their cosines
+//! ```
+//! A direction is centroid / |centroid| less the mean of all of them, stretched until it is as long as what the
+//! codebook was learnt from. Made of the lists and the codebook whenever an index is opened, so it is not stored.
+
+use super::ivf::{Lists, mean_of};
+use super::pq::{Pq, Tables};
+use crate::kernels::{FAST_SCAN_ROWS, Kernels};
+
+/// The directions of lists.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sketch {
+    directions: Pq,
+    /// The mean of the centroids themselves `[dim]`.
+    mean: Vec<f32>,
+    count: usize,
+}
+
+impl Sketch {
+    /// Of these lists, in the codebook of `scan`.
+    pub fn of(lists: &Lists, scan: &Pq) -> Self {
+        let (count, dim) = (lists.len(), lists.centroids.dim());
+        let mut directions: Vec<f32> = (0..count)
+            .flat_map(|list| lists.centroids.vector(list))
+            .collect();
+        let mean = mean_of(&directions, dim);
+        for direction in directions.chunks_exact_mut(dim) {
+            let norm = square(direction).sqrt().max(f64::from(f32::MIN_POSITIVE));
+            direction
+                .iter_mut()
+                .for_each(|x| *x = (f64::from(*x) / norm) as f32);
+        }
+        let middle = mean_of(&directions, dim);
+        for direction in directions.chunks_exact_mut(dim) {
+            direction
+                .iter_mut()
+                .zip(&middle)
+                .for_each(|(x, middle)| *x -= middle);
+        }
+        let length = (square(&directions) / count.max(1) as f64).sqrt();
+        let stretch = match length > 0.0 {
+            true => (scan.mean_square().sqrt() / length) as f32,
+            false => 1.0,
+        };
+        let mut codes = Pq {
+            codebook: scan.codebook.clone(),
+            codes: Vec::new(),
+        };
+        codes.encode(count, dim, |list, out| {
+            let direction = &directions[list * dim..][..dim];
+            out.iter_mut()
+                .zip(direction)
+                .for_each(|(out, x)| *out = x * stretch);
+        });
+        Self {
+            directions: codes,
+            mean,
+            count,
+        }
+    }
+
+    /// How near each list looks; what is past the last one means nothing.
+    pub fn looks(&self, tables: &Tables, kernels: &Kernels) -> Vec<u16> {
+        let blocks: Vec<u32> = (0..self.count.div_ceil(FAST_SCAN_ROWS) as u32).collect();
+        let mut sums = vec![0; blocks.len() * FAST_SCAN_ROWS];
+        let codes = &self.directions.codes;
+        kernels.fast_scan(codes, &tables.bytes, &blocks, &mut sums);
+        sums
+    }
+
+    /// The `count` lists that look nearest, and those that look as near as the last of them, in no order.
+    pub fn nearest(&self, sums: &[u16], count: usize, kernels: &Kernels) -> Vec<u32> {
+        let mut sorted = sums[..self.count].to_vec();
+        let last = self.count - count.clamp(1, self.count);
+        let least = *sorted.select_nth_unstable(last).1;
+        let mut near = Vec::with_capacity(count + FAST_SCAN_ROWS);
+        for (block, sums) in sums.as_chunks().0.iter().enumerate() {
+            let first = (block * FAST_SCAN_ROWS) as u32;
+            let mut found = kernels.at_least(sums, least);
+            while found != 0 {
+                near.push(first + found.trailing_zeros());
+                found &= found - 1;
+            }
+        }
+        near.retain(|list| (*list as usize) < self.count);
+        near
+    }
+
+    /// The mean inner product of the query with the centroids.
+    pub fn mean_score(&self, query: &[f32]) -> f32 {
+        let products = query.iter().zip(&self.mean);
+        products
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum::<f64>() as f32
+    }
+}
+
+fn square(vector: &[f32]) -> f64 {
+    vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Compact;
+    use crate::index::ivf::nearest;
+    use crate::index::random::Random;
+
+    /// Rows around some centres, which have a direction in common.
+    fn vectors(rows: usize, dim: usize) -> Vec<f32> {
+        let mut random = Random(5);
+        let mut next = || random.below(1 << 16) as f32 / 32_768.0 - 1.0;
+        let centres: Vec<f32> = (0..200 * dim).map(|_| next()).collect();
+        let row = |row: usize| {
+            let centre = &centres[row % 200 * dim..][..dim];
+            let raw: Vec<f32> = centre.iter().map(|c| 0.4 + c + 0.5 * next()).collect();
+            let norm = square(&raw).sqrt() as f32;
+            raw.into_iter().map(move |x| x / norm)
+        };
+        (0..rows).flat_map(row).collect()
+    }
+
+    #[test]
+    fn the_nearest_lists_look_near() {
+        let (rows, dim) = (9000, 32);
+        let vectors = vectors(rows, dim);
+        let vector =
+            |row: usize, out: &mut [f32]| out.copy_from_slice(&vectors[row * dim..][..dim]);
+        let (index, _) = Compact::build(rows, dim, 1, None, &vector);
+        let parts = index.parts();
+        let sketch = Sketch::of(&parts.lists, &parts.scan);
+        let kernels = Kernels::best();
+        let (mut met, mut all) = (0, 0);
+        for query in vectors.chunks_exact(dim).step_by(90) {
+            let mut ready = parts.prepared(query, kernels);
+            let mean = ready.scores.iter().sum::<f32>() / ready.scores.len() as f32;
+            assert!((sketch.mean_score(query) - mean).abs() < 1e-4);
+            let near = sketch.nearest(&sketch.looks(&ready.tables, kernels), 64, kernels);
+            assert!((64..96).contains(&near.len()) && parts.lists.len() > 250);
+            let wanted = nearest(&mut ready.ranked, 8);
+            met += wanted
+                .iter()
+                .filter(|list| near.contains(&list.list))
+                .count();
+            all += wanted.len();
+        }
+        assert!(met * 100 >= all * 99, "{met} of {all}");
+    }
+}
