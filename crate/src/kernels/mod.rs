@@ -23,6 +23,8 @@ mod avx2;
 mod avx2_quads;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_index;
 mod packed;
 #[cfg(test)]
 mod parity;
