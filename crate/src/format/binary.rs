@@ -132,6 +132,27 @@ mod tests {
         );
     }
 
+    /// 2,100 vectors of 32 bits by Jaccard that version 5 wrote, in lists, and two of them again; one was removed.
+    #[test]
+    fn what_version_5_wrote_is_read_and_found() {
+        let old = include_bytes!("../../../tests/data/binary-5");
+        let collection = read_binary("b", old).expect("whole");
+        assert_eq!(collection.metric(), BinaryMetric::Jaccard);
+        assert_eq!((collection.len(), collection.next()), (2101, 2102));
+        assert_eq!(collection.vector(5), None);
+        let query: Vec<u8> = (57 * 4..58 * 4)
+            .map(|at| (at * at * 5 % 251) as u8)
+            .collect();
+        assert_eq!(collection.vector(57).as_ref(), Some(&query));
+        let hits = collection.search(&query, 3, None, Recall::High, Kernels::best());
+        let hits = hits.expect("a query");
+        let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
+        assert_eq!(ids, [57, 308, 559], "they are the same");
+        assert!(hits.iter().all(|hit| hit.score == 0.0));
+        let again = read_binary("b", &write_binary(&collection)).expect("whole");
+        assert_eq!(again, collection);
+    }
+
     #[test]
     fn a_flipped_bit_a_cut_or_parts_that_do_not_fit_are_found() {
         let bytes = write_binary(&filled(BinaryMetric::Hamming));

@@ -213,6 +213,26 @@ mod tests {
         assert_eq!(again, collection);
     }
 
+    /// 2,100 vectors of 8 axes by L2 that version 5 wrote, compact, and two of them again; one was removed.
+    #[test]
+    fn what_version_5_wrote_is_read_and_found() {
+        let old = include_bytes!("../../../tests/data/collection-5");
+        let collection = read_collection("c", old).expect("whole");
+        assert_eq!(collection.metric(), Metric::L2);
+        assert_eq!((collection.len(), collection.next()), (2101, 2102));
+        assert_eq!(collection.vector(5), None);
+        let query: Vec<f32> = (57 * 8..58 * 8)
+            .map(|at| ((at * at * 7 + at * 3) % 1009) as f32 / 100.0)
+            .collect();
+        let hits = collection.search(&query, 4, None, Recall::Fast, Kernels::best());
+        let hits = hits.expect("a query");
+        let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
+        assert_eq!(ids, [57, 1066, 2075, 201], "the first three are the same");
+        assert!(hits[0].score < 1e-4 && (hits[3].score - 1.091).abs() < 0.01);
+        let again = read_collection("c", &write_collection(&collection)).expect("whole");
+        assert_eq!(again, collection);
+    }
+
     /// A space that is not one, and none where one is needed.
     #[test]
     fn a_space_that_does_not_fit_is_refused() {

@@ -92,6 +92,26 @@ mod tests {
         }
     }
 
+    /// 60 vectors of 20 axes in codes of two bits that version 5 wrote.
+    #[test]
+    fn what_version_5_wrote_is_read_and_found() {
+        let old = include_bytes!("../../../tests/data/rotated-5");
+        let index = read_rotated("r", old).expect("whole");
+        assert_eq!((index.len(), index.dim()), (60, 20));
+        let value = |row: usize, at: usize| (row * 31 + at * 17 + row * row * at) % 23;
+        let query: Vec<f32> = (0..20)
+            .map(|at| (value(57, at) as f32 - 11.0) / 60.0)
+            .collect();
+        let hits = index.search(&query, (5, 20), &Bitset::new(60), Kernels::best());
+        let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
+        assert_eq!(ids[..3], [11, 34, 57], "they are the same");
+        assert!((hits[0].score - 0.3555).abs() < 1e-3 && hits[3].score < 0.03);
+        assert_eq!(
+            read_rotated("r", &write_rotated(&index)).expect("whole"),
+            index
+        );
+    }
+
     #[test]
     fn a_flipped_bit_a_cut_or_arrays_that_do_not_fit_are_found() {
         let index = built(CodeBits::Two);
