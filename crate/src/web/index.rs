@@ -437,11 +437,6 @@ impl Index {
         to_js(&damaged)
     }
 
-    /// Merges all segments into large ones without the deleted rows; commit afterwards.
-    pub fn compact(&self) {
-        self.library.borrow_mut().compact();
-    }
-
     /// Lets go of the database.
     pub fn close(&self) {
         if let Some(store) = &self.store {
