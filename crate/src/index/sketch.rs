@@ -73,20 +73,34 @@ impl Sketch {
 
     /// The `count` lists that look nearest, and those that look as near as the last of them, in no order.
     pub fn nearest(&self, sums: &[u16], count: usize, kernels: &Kernels) -> Vec<u32> {
-        let mut sorted = sums[..self.count].to_vec();
-        let last = self.count - count.clamp(1, self.count);
-        let least = *sorted.select_nth_unstable(last).1;
+        let blocks = sums.as_chunks().0;
+        let of = |least: u16| {
+            let found = blocks.iter().map(move |sums| kernels.at_least(sums, least));
+            found
+                .enumerate()
+                .map(|(block, found)| found & self.lists_of(block))
+        };
+        let is_enough = |least| of(least).map(u32::count_ones).sum::<u32>() as usize >= count;
+        // The largest sum that enough of them reach, bit by bit.
+        let bits = (0..u16::BITS).rev().map(|bit| 1 << bit);
+        let least = bits.fold(0, |least, bit| match is_enough(least | bit) {
+            true => least | bit,
+            false => least,
+        });
         let mut near = Vec::with_capacity(count + FAST_SCAN_ROWS);
-        for (block, sums) in sums.as_chunks().0.iter().enumerate() {
-            let first = (block * FAST_SCAN_ROWS) as u32;
-            let mut found = kernels.at_least(sums, least);
+        for (block, mut found) in of(least).enumerate() {
             while found != 0 {
-                near.push(first + found.trailing_zeros());
+                near.push((block * FAST_SCAN_ROWS) as u32 + found.trailing_zeros());
                 found &= found - 1;
             }
         }
-        near.retain(|list| (*list as usize) < self.count);
         near
+    }
+
+    /// A bit for each list of a block.
+    fn lists_of(&self, block: usize) -> u32 {
+        let left = self.count - block * FAST_SCAN_ROWS;
+        u32::MAX >> (FAST_SCAN_ROWS - FAST_SCAN_ROWS.min(left))
     }
 
     /// The mean inner product of the query with the centroids.
