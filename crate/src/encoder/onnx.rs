@@ -371,6 +371,10 @@ fn floats(name: String, values: Vec<f32>) -> TensorProto {
 /// again with a scale of its own; a per-tensor code leaves room for that, since few columns use all of it.
 fn symmetric(raw: &[u8], signed: bool, zero: &[f32], scale: &mut [f32]) -> Vec<u8> {
     let n = scale.len();
+    let is_centred = signed && zero.iter().all(|zero| *zero == 0.0);
+    if is_centred && !raw.contains(&(i8::MIN as u8)) {
+        return raw.to_vec(); // as `convert` writes it
+    }
     let code = |q: u8, column: usize| {
         let q = if signed {
             f32::from(q as i8)
@@ -393,13 +397,13 @@ fn symmetric(raw: &[u8], signed: bool, zero: &[f32], scale: &mut [f32]) -> Vec<u
         .iter_mut()
         .zip(&wider)
         .for_each(|(scale, wider)| *scale *= wider);
-    let row = |row: &[u8]| -> Vec<u8> {
-        let codes = row.iter().enumerate();
-        codes
-            .map(|(column, &q)| nearest(code(q, column) / wider[column]) as u8)
-            .collect()
-    };
-    raw.chunks_exact(n).flat_map(row).collect()
+    let mut codes = raw.to_vec();
+    for row in codes.chunks_exact_mut(n) {
+        for (column, q) in row.iter_mut().enumerate() {
+            *q = nearest(code(*q, column) / wider[column]) as u8;
+        }
+    }
+    codes
 }
 
 /// The bias that is added to `value`, of one number a column, and the name of the sum.

@@ -88,10 +88,12 @@ impl PackedI8 {
         let sevens = matches!(layout, Layout::Sevens { .. });
         let mut sum = vec![0i32; if sevens { np } else { 0 }];
         for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
-            for (column, &weight) in weights.iter().enumerate() {
-                let panel = column / nr * nr * kp;
-                let place = row / group * nr * group + column % nr * group + row % group;
-                data[panel + place] = layout.code(weight);
+            let first = row / group * nr * group + row % group;
+            for (panel, weights) in data.chunks_exact_mut(nr * kp).zip(weights.chunks(nr)) {
+                let places = panel[first..].iter_mut().step_by(group);
+                places
+                    .zip(weights)
+                    .for_each(|(place, weight)| *place = layout.code(*weight));
             }
             for (sum, &weight) in sum.iter_mut().zip(weights) {
                 *sum += i32::from(weight);
