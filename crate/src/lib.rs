@@ -1,6 +1,7 @@
 #![cfg_attr(feature = "photos", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "photos"), doc = "The index of Photorecall alone.")]
 
+mod checksum;
 #[cfg(feature = "photos")]
 pub mod encoder;
 mod error;

@@ -3,6 +3,7 @@
 use crc32fast::Hasher;
 
 use super::{ALIGNMENT, ENTRY_LEN, HEADER_LEN, Kind, MAGIC, VERSION};
+use crate::checksum::crc32;
 use crate::error::{Error, Result};
 
 /// A validated container over the bytes that it was opened from.
@@ -38,19 +39,19 @@ impl<'a> Container<'a> {
         let entries = Self::table(what, kind, bytes)?;
         let mut sections = Vec::with_capacity(entries.len());
         let mut end = HEADER_LEN + ENTRY_LEN * entries.len();
-        let mut crc32 = Hasher::new();
-        crc32.update(&bytes[..end]);
+        let mut whole = Hasher::new();
+        whole.update(&bytes[..end]);
         for entry in &entries {
             let (section, gap) =
                 place(entry, end, bytes).ok_or(damaged(what, "a section's place"))?;
-            if crc32fast::hash(section) != entry.crc32 {
+            if crc32(section) != entry.crc32 {
                 return Err(damaged(what, "a section's checksum"));
             }
             if gap.iter().any(|byte| *byte != 0) {
                 return Err(damaged(what, "the gap between sections"));
             }
-            crc32.update(gap);
-            crc32.combine(&Hasher::new_with_initial_len(entry.crc32, entry.len));
+            whole.update(gap);
+            whole.combine(&Hasher::new_with_initial_len(entry.crc32, entry.len));
             end = entry.offset as usize + section.len();
             sections.push((entry.name, section));
         }
@@ -60,7 +61,7 @@ impl<'a> Container<'a> {
         Ok(Self {
             what,
             sections,
-            crc32: crc32.finalize(),
+            crc32: whole.finalize(),
         })
     }
 
@@ -70,7 +71,7 @@ impl<'a> Container<'a> {
         let entry = entries.iter().find(|entry| entry.name == name.as_bytes())?;
         let start = usize::try_from(entry.offset).ok()?;
         let section = bytes.get(start..start.checked_add(usize::try_from(entry.len).ok()?)?)?;
-        (crc32fast::hash(section) == entry.crc32).then_some(section)
+        (crc32(section) == entry.crc32).then_some(section)
     }
 
     /// The section table, its checksums and the header's checked.

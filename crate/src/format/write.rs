@@ -1,6 +1,7 @@
 //! Sections → bytes.
 
 use super::{ALIGNMENT, ENTRY_LEN, HEADER_LEN, Kind, MAGIC, VERSION};
+use crate::checksum::crc32;
 
 /// Collects sections and makes a container of them.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Writer {
             table.extend(padded);
             table.extend((at as u64).to_le_bytes());
             table.extend((bytes.len() as u64).to_le_bytes());
-            table.extend(crc32fast::hash(bytes).to_le_bytes());
+            table.extend(crc32(bytes).to_le_bytes());
             table.extend([0; 4]);
             at += bytes.len();
         }

@@ -23,8 +23,7 @@ pub use thumbnail::thumbnail_jpeg;
 
 /// SHA-256 of a file's bytes, in lower-case hex: what tells files apart.
 pub fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    hex(sha2::Sha256::digest(bytes))
+    hex(crate::checksum::sha256(bytes))
 }
 
 /// Bytes in lower-case hex, as digests are written.

@@ -51,6 +51,7 @@ use segment::Segment;
 pub use segment::{Beside, Shared, Stored};
 pub use vocabulary::{Word, photo_of, vocabulary};
 
+use crate::checksum::crc32;
 use crate::error::Result;
 
 /// What a store has to keep, all of it or nothing.
@@ -267,7 +268,7 @@ impl Library {
                 let stored = Stored {
                     name: format!("{generation:08}-{at:04}.segment"),
                     bytes: bytes.len() as u64,
-                    crc32: crc32fast::hash(&bytes),
+                    crc32: crc32(&bytes),
                     photos: segment.photos.len(),
                     ranges: None,
                     codebook: None,

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use super::photos::Photos;
 use super::words::Words;
 use super::{ModelRef, Photo};
+use crate::checksum::crc32;
 use crate::error::{Error, Result};
 use crate::format::{self, Record, SegmentMeta};
 use crate::image;
@@ -51,7 +52,7 @@ impl Beside {
     pub fn of(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.len() as u64,
-            crc32: crc32fast::hash(bytes),
+            crc32: crc32(bytes),
         }
     }
 }
@@ -202,7 +203,7 @@ impl Segment {
         let made = Stored {
             name: "a merged segment".into(),
             bytes: bytes.len() as u64,
-            crc32: crc32fast::hash(bytes),
+            crc32: crc32(bytes),
             photos: deleted.len(),
             ranges: None,
             codebook: None,
