@@ -5,7 +5,7 @@
 //! ```
 //! The eight bits of a row are spent on what its list and its four-bit codes leave, which is far less
 //! than the vector (residual quantisation: Chen, Guan and Wang 2010, "Approximate nearest neighbor search
-//! by residual vector quantization"). The scan's eight-bit tables are too coarse for the sum, so that it
+//! by residual vector quantization"). The scan's seven-bit tables are too coarse for the sum, so that it
 //! only says which rows come close; those are summed up again from the tables in f32.
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! All rows that score enough, and many queries at once.
 //!
 //! ```text
-//! query ─▶ every list ─ 4-bit codes, 8-bit tables ─▶ sum ± slack ┐
+//! query ─▶ every list ─ 4-bit codes, 7-bit tables ─▶ sum ± slack ┐
 //!                     └ 8-bit codes ─▶ fine                      ┴▶ enough? ─ tables in f32 ─▶ score
 //! ```
 //! A score is the one that a search gives: by all of a row's codes, to the bit. The sum from the scan's
