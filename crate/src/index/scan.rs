@@ -184,11 +184,9 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let first = block as usize * FAST_SCAN_ROWS;
-            let mut found = self.kernels.at_least(sums, needed as u16)
+            let found = self.kernels.at_least(sums, needed as u16)
                 & within(rows.start.saturating_sub(first), rows.end - first);
-            while found != 0 {
-                let at = found.trailing_zeros() as usize;
-                found &= found - 1;
+            for at in places(found) {
                 let row = first + at;
                 if !self.hidden.contains(row) {
                     self.best.offer(Hit {
@@ -213,6 +211,15 @@ impl<'a> Scan<'a> {
 }
 
 /// The bits of rows `from` to before `to` of a block, which is not empty.
-fn within(from: usize, to: usize) -> u32 {
+pub(super) fn within(from: usize, to: usize) -> u32 {
     u32::MAX << from & u32::MAX >> (FAST_SCAN_ROWS - FAST_SCAN_ROWS.min(to))
+}
+
+/// Where the bits are set, the lowest first.
+pub(super) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        Some(place as usize)
+    })
 }

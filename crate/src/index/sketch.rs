@@ -8,6 +8,7 @@
 
 use super::ivf::{Lists, mean_of};
 use super::pq::{Pq, Tables};
+use super::scan::{places, within};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
 /// The directions of lists.
@@ -76,9 +77,10 @@ impl Sketch {
         let blocks = sums.as_chunks().0;
         let of = |least: u16| {
             let found = blocks.iter().map(move |sums| kernels.at_least(sums, least));
+            let lists = |block: usize| within(0, self.count - block * FAST_SCAN_ROWS);
             found
                 .enumerate()
-                .map(|(block, found)| found & self.lists_of(block))
+                .map(move |(block, found)| found & lists(block))
         };
         let is_enough = |least| of(least).map(u32::count_ones).sum::<u32>() as usize >= count;
         // The largest sum that enough of them reach, bit by bit.
@@ -87,20 +89,10 @@ impl Sketch {
             true => least | bit,
             false => least,
         });
-        let mut near = Vec::with_capacity(count + FAST_SCAN_ROWS);
-        for (block, mut found) in of(least).enumerate() {
-            while found != 0 {
-                near.push((block * FAST_SCAN_ROWS) as u32 + found.trailing_zeros());
-                found &= found - 1;
-            }
-        }
-        near
-    }
-
-    /// A bit for each list of a block.
-    fn lists_of(&self, block: usize) -> u32 {
-        let left = self.count - block * FAST_SCAN_ROWS;
-        u32::MAX >> (FAST_SCAN_ROWS - FAST_SCAN_ROWS.min(left))
+        let near = of(least).enumerate().flat_map(|(block, found)| {
+            places(found).map(move |place| (block * FAST_SCAN_ROWS + place) as u32)
+        });
+        near.collect()
     }
 
     /// The mean inner product of the query with the centroids.

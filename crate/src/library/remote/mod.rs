@@ -15,7 +15,7 @@ mod part;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use part::{Codebooks, Form, Missing, Part};
+use part::{Codebooks, Form, Missing, Part, blocks_of};
 pub use part::{Read, Span};
 
 use super::manifest::Manifest;
@@ -289,12 +289,8 @@ impl Remote {
         for (at, part) in self.parts.iter().enumerate() {
             if let Form::Ranged(ranges) = &part.form {
                 let (probes, rows) = ranges.coarse.probes(embedding, recall, Kernels::best());
-                all.extend(probes.into_iter().map(|probe| {
-                    let bytes = ranges.scan(&probe.rows);
-                    let block_bytes = BLOCK_BYTES as u64;
-                    let blocks = bytes.start / block_bytes..bytes.end.div_ceil(block_bytes);
-                    (at, blocks, probe)
-                }));
+                let placed = |probe: Probe| (at, blocks_of(&ranges.scan(&probe.rows)), probe);
+                all.extend(probes.into_iter().map(placed));
                 rerank = rerank.max(rows);
             }
         }

@@ -136,7 +136,7 @@ impl Part {
     /// Some bytes of the segment, where all of their blocks are here; else the span is missing.
     pub fn bytes(&self, range: Range<u64>, missing: &mut Missing) -> Option<Vec<u8>> {
         let block_bytes = BLOCK_BYTES as u64;
-        let blocks = range.start / block_bytes..range.end.div_ceil(block_bytes);
+        let blocks = blocks_of(&range);
         let start = blocks.start * block_bytes;
         let mut read = Vec::with_capacity((range.end - start) as usize);
         for block in blocks.clone() {
@@ -180,6 +180,12 @@ impl Part {
         let photo = photos.and_then(|photos| (at < photos.len()).then(|| photos.get(at).clone()));
         photo.ok_or_else(|| self.damaged("a photo's record"))
     }
+}
+
+/// The blocks that some bytes lie in.
+pub(super) fn blocks_of(bytes: &Range<u64>) -> Range<u64> {
+    let block_bytes = BLOCK_BYTES as u64;
+    bytes.start / block_bytes..bytes.end.div_ceil(block_bytes)
 }
 
 /// A JSON array of objects that have commas between them and after them.
