@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use photorecall::format::{self, Container, Kind};
-use photorecall::index::{BinaryCollection, BinaryMetric, Collection, Metric};
+use photorecall::index::{
+    BinaryCollection, BinaryMetric, Code, CodeBits, Collection, Metric, Quantised, Recipe, Structure,
+};
 use random::Random;
 use targets::{TARGETS, Target};
 
@@ -58,6 +60,7 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
                 bits.add(&rows).expect("vectors");
                 bits.compact();
                 seeds.push(format::write_binary(&bits));
+                seeds.extend(quantised());
             }
             _ => {}
         }
@@ -68,6 +71,35 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
         folder.display()
     );
     seeds
+}
+
+/// An index of each structure and code.
+fn quantised() -> impl Iterator<Item = Vec<u8>> {
+    let recipes = [
+        (Structure::Flat, Code::F16, None),
+        (Structure::Ivf { nlist: Some(3) }, Code::Pq4, Some(Code::Int8)),
+        (Structure::Ivf { nlist: None }, Code::RaBitQ(CodeBits::Two), None),
+        (
+            Structure::Hnsw {
+                m: 3,
+                ef_construction: 9,
+            },
+            Code::Pq8 { axes: 3 },
+            None,
+        ),
+    ];
+    recipes.into_iter().map(|(structure, code, refine)| {
+        let recipe = Recipe {
+            structure,
+            code,
+            refine,
+        };
+        let fill = |row: usize, out: &mut [f32]| {
+            let values = out.iter_mut().enumerate();
+            values.for_each(|(at, x)| *x = ((row * 31 + at * 17) % 23) as f32 / 60.0);
+        };
+        format::write_quantised(&Quantised::build(recipe, (40, 8), 1, &fill).0)
+    })
 }
 
 /// One input made of others, as fuzzers make them: bits, numbers at their limits, pieces moved, doubled,

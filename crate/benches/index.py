@@ -67,8 +67,7 @@ class Ours:
     name = "photorecall"
 
     def __init__(self, folder):
-        files = [folder / f"{name}.npy" for name in ("base", *map(asked, QUERIES))]
-        self.program = subprocess.Popen([OURS, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.program = subprocess.Popen([OURS, *files(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.built = json.loads(self.program.stdout.readline())
 
     def measure(self, kind, recall):
@@ -138,13 +137,25 @@ def native(report, n, impossible):
     ours.end()
 
 
+def files(folder):
+    """What our program reads."""
+    return [folder / f"{name}.npy" for name in ("base", *map(asked, QUERIES))]
+
+
 def codes(report, n, base, ours):
-    """Bytes against recall: ours with all that it stores, and faiss's codes."""
+    """Bytes against recall: ours with all that it stores, each of our codes alone, and faiss's codes."""
     size = round(ours.built["bytes_per_vector"])
     for kind in QUERIES:
         found = [(level, ours.measure(kind, level)["recall"]) for level in (*LEVELS, "exact")]
         points = [{"code": level, "bytes_per_vector": size, "recall_at_10": round(recall, 4)} for level, recall in found]
         report.codes(n, kind, ours.name, points)
+    alone = subprocess.run([OURS, "--codes", *files(data(n))], check=True, stdout=subprocess.PIPE, text=True).stdout
+    alone = [json.loads(line) for line in alone.splitlines()]
+    for family in dict.fromkeys(one["family"] for one in alone):
+        for at, kind in enumerate(QUERIES):
+            points = [{"code": one["code"], "bytes_per_vector": round(one["bytes_per_vector"]),
+                       "recall_at_10": round(one["recall_at_10"][at], 4)} for one in alone if one["family"] == family]
+            report.codes(n, kind, family, points)
     faiss.omp_set_num_threads(CORES)
     for curve in index_codes.measure(base, {kind: loaded(n, kind) for kind in QUERIES}):
         report.codes(n, *curve)

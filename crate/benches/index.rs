@@ -1,15 +1,21 @@
 //! Our side of `cargo xtask bench index`: builds the compact index, then answers line by line, so that
-//! the peers can be measured between its answers.
+//! the peers can be measured between its answers. With `--codes` it tells what each code alone comes to.
 //!
-//! `index BASE QUERIES…`: `.npy` files of f32 vectors; of each file of queries the ten true neighbours
+//! `index [--codes] BASE QUERIES…`: `.npy` files of f32 vectors; of each file of queries the ten true neighbours
 //! are in the file with the same name and `.truth.npy` (i32). Input: `QUERIES RECALL`, as `0 fast`; a number
 //! in place of the recall is an effort: 0 is that for `fast`, 1 that for `high`, others lie between or beyond.
 
 use std::io::{BufRead, Error, ErrorKind};
 
+#[path = "index/codes.rs"]
+mod codes;
+#[path = "index/queries.rs"]
+mod queries;
+
 use cpu_time::{ProcessTime, ThreadTime};
 use photorecall::Kernels;
 use photorecall::index::{Bitset, Compact, Effort, Efforts, Recall, Search};
+use queries::{Queries, read};
 use serde_json::json;
 
 fn main() -> std::io::Result<()> {
@@ -22,6 +28,14 @@ fn main() -> std::io::Result<()> {
         return Ok(());
     };
     let (vectors, dim) = read(base, f32::from_le_bytes)?;
+    let sets: Vec<Queries> = queries
+        .iter()
+        .map(|path| Queries::read(path))
+        .collect::<Result<_, _>>()?;
+    if std::env::args().any(|arg| arg == "--codes") {
+        codes::measure(&vectors, dim, &sets);
+        return Ok(());
+    }
     let rows = vectors.len() / dim;
     let started = ProcessTime::now();
     let vector = |row: usize, out: &mut [f32]| out.copy_from_slice(&vectors[row * dim..][..dim]);
@@ -41,22 +55,18 @@ fn main() -> std::io::Result<()> {
         "plan": parts.plan,
     });
     println!("{told}");
-    let sets: Vec<Queries> = queries
-        .iter()
-        .map(|path| Queries::read(path))
-        .collect::<Result<_, _>>()?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (set, recall) = line.split_once(' ').ok_or_else(|| unknown(&line))?;
         let set = set.parse::<usize>().ok().and_then(|set| sets.get(set));
         let set = set.ok_or_else(|| unknown(&line))?;
         let told = match recall {
-            "fast" => set.measure(&index, &order, Recall::Fast),
-            "high" => set.measure(&index, &order, Recall::High),
-            "exact" => set.measure(&index, &order, Recall::Exact),
+            "fast" => measure(set, &index, &order, Recall::Fast),
+            "high" => measure(set, &index, &order, Recall::High),
+            "exact" => measure(set, &index, &order, Recall::Exact),
             share => {
                 let share = share.parse().map_err(|_| unknown(&line))?;
-                set.measure(&with_effort(&index, share), &order, Recall::Fast)
+                measure(set, &with_effort(&index, share), &order, Recall::Fast)
             }
         };
         println!("{told}");
@@ -98,78 +108,23 @@ fn between(efforts: &Efforts, share: f32) -> Effort {
     }
 }
 
-struct Queries {
-    vectors: Vec<f32>,
-    dim: usize,
-    truth: Vec<i32>,
-}
-
-impl Queries {
-    fn read(path: &str) -> std::io::Result<Self> {
-        let (vectors, dim) = read(path, f32::from_le_bytes)?;
-        let (truth, _) = read(&path.replace(".npy", ".truth.npy"), i32::from_le_bytes)?;
-        Ok(Self {
-            vectors,
-            dim,
-            truth,
-        })
-    }
-
-    fn measure(&self, index: &Compact, order: &[u32], recall: Recall) -> serde_json::Value {
-        let hidden = Bitset::new(index.len());
-        let started = ThreadTime::now();
-        let mut answers = Vec::new();
-        for query in self.vectors.chunks_exact(self.dim) {
-            let search = Search {
-                query,
-                k: 10,
-                hidden: &hidden,
-                recall,
-            };
-            answers.push(index.search(&search, Kernels::best()));
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        let right = |((hits, _), truth): (&(Vec<_>, _), &[i32])| {
-            let found =
-                |hit: &&photorecall::index::Hit| truth.contains(&(order[hit.id as usize] as i32));
-            hits.iter().filter(found).count()
+fn measure(set: &Queries, index: &Compact, order: &[u32], recall: Recall) -> serde_json::Value {
+    let hidden = Bitset::new(index.len());
+    let started = ThreadTime::now();
+    let mut answers = Vec::new();
+    for query in set.vectors.chunks_exact(set.dim) {
+        let search = Search {
+            query,
+            k: 10,
+            hidden: &hidden,
+            recall,
         };
-        let found: usize = answers
-            .iter()
-            .zip(self.truth.chunks_exact(10))
-            .map(right)
-            .sum();
-        json!({
-            "recall": found as f64 / self.truth.len() as f64,
-            "qps_cpu": answers.len() as f64 / seconds,
-            "how": answers.last().map(|(_, how)| how),
-        })
+        answers.push(index.search(&search, Kernels::best()));
     }
-}
-
-/// The numbers of a two-dimensional `.npy` file and its width.
-fn read<T>(path: &str, number: fn([u8; 4]) -> T) -> std::io::Result<(Vec<T>, usize)> {
-    let bytes = std::fs::read(path)?;
-    let wrong = || {
-        Error::new(
-            ErrorKind::InvalidData,
-            format!("{path}: not an .npy file of two dimensions"),
-        )
-    };
-    let header_len = bytes
-        .get(8..10)
-        .map(|len| usize::from(u16::from_le_bytes([len[0], len[1]])));
-    let start = 10 + header_len.ok_or_else(wrong)?;
-    let header = String::from_utf8_lossy(bytes.get(10..start).ok_or_else(wrong)?);
-    let shape = header
-        .split("'shape': (")
-        .nth(1)
-        .and_then(|rest| rest.split(')').next());
-    let width = shape.and_then(|shape| shape.split(',').nth(1)?.trim().parse().ok());
-    let numbers = bytes[start..]
-        .as_chunks()
-        .0
-        .iter()
-        .map(|value| number(*value));
-    Ok((numbers.collect(), width.ok_or_else(wrong)?))
+    let seconds = started.elapsed().as_secs_f64();
+    json!({
+        "recall": set.recall(answers.iter().map(|(hits, _)| &hits[..]), order),
+        "qps_cpu": answers.len() as f64 / seconds,
+        "how": answers.last().map(|(_, how)| how),
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use photorecall::encoder::{Manifest, Tokenizer, TokenizerEntry};
 use photorecall::format::{self, Container, Kind, RangesFiles, Records, Writer};
 use photorecall::image;
-use photorecall::index::{Codebook, Recall};
+use photorecall::index::{Bitset, Codebook, Depth, Recall};
 use photorecall::library::ask::{Ask, Day, suggest};
 use photorecall::library::{Cursor, LabelChange, Library, ModelRef, Photo, Query, Word, normalise};
 use photorecall::{Error, Kernels, Result};
@@ -131,6 +131,11 @@ pub fn ranges(data: &[u8]) {
         let kernels = Kernels::best();
         let _ = bits.search(&query, 3, None, Recall::Fast, kernels);
         let _ = bits.range(&query, 0.5, None, kernels);
+    }
+    if let Ok(index) = format::read_quantised("an index", &bytes) {
+        let (query, hidden) = (vec![0.1; index.dim()], Bitset::new(index.len()));
+        let _ = index.search(&query, 3, Depth::default(), &hidden, Kernels::best());
+        let _ = index.range(&query, 0.5, &hidden, Kernels::best());
     }
     if let Ok(ranges) = format::read_ranges("ranges", &bytes, Some(&CODEBOOK)) {
         let query = [1.0; DIM];

@@ -51,23 +51,33 @@ pub fn read_codebook(name: &str, bytes: &[u8]) -> Result<(CodebookMeta, Codebook
 
 /// Appends centroids and a codebook.
 pub(super) fn write_coarse(writer: Writer, centroids: &Lvq, codebook: &[f32]) -> Writer {
+    write_centroids(writer, centroids).section("codebook", bytes_of_f32(codebook))
+}
+
+/// What [`write_coarse`] wrote, not yet asked whether it fits together.
+pub(super) fn read_coarse(name: &str, container: &Container<'_>) -> Result<(Lvq, Vec<f32>)> {
+    let centroids = read_centroids(name, container)?;
+    let codebook = f32_of(container.section("codebook")?);
+    Ok((centroids, codebook.ok_or_else(|| damaged(name, "its numbers"))?))
+}
+
+/// Appends centroids.
+pub(super) fn write_centroids(writer: Writer, centroids: &Lvq) -> Writer {
     writer
         .section("mean", bytes_of_f32(&centroids.mean))
         .section("c_codes", bytes_of_i8(&centroids.codes))
         .section("c_scales", bytes_of_f32(&centroids.scales))
         .section("c_offsets", bytes_of_f32(&centroids.offsets))
-        .section("codebook", bytes_of_f32(codebook))
 }
 
-/// What [`write_coarse`] wrote, not yet asked whether it fits together.
-pub(super) fn read_coarse(name: &str, container: &Container<'_>) -> Result<(Lvq, Vec<f32>)> {
+/// What [`write_centroids`] wrote, not yet asked whether it fits together.
+pub(super) fn read_centroids(name: &str, container: &Container<'_>) -> Result<Lvq> {
     let damaged = || damaged(name, "its numbers");
     let f32s = |section| f32_of(container.section(section)?).ok_or_else(damaged);
-    let centroids = Lvq {
+    Ok(Lvq {
         mean: f32s("mean")?,
         codes: i8_of(container.section("c_codes")?).ok_or_else(damaged)?,
         scales: f32s("c_scales")?,
         offsets: f32s("c_offsets")?,
-    };
-    Ok((centroids, f32s("codebook")?))
+    })
 }

@@ -13,12 +13,12 @@ mod collection;
 mod compact;
 #[cfg(feature = "photos")]
 mod glance;
+mod quantised;
 #[cfg(feature = "photos")]
 mod ranges;
 mod read;
 #[cfg(feature = "photos")]
 mod records;
-mod rotated;
 mod section;
 #[cfg(feature = "photos")]
 mod segment;
@@ -30,12 +30,12 @@ pub use codebook::{CodebookMeta, read_codebook, write_codebook};
 pub use collection::{read_collection, write_collection};
 #[cfg(feature = "photos")]
 pub(crate) use glance::{Glance, Names};
+pub use quantised::{read_quantised, write_quantised};
 #[cfg(feature = "photos")]
 pub use ranges::{BLOCK_BYTES, Ranges, RangesFiles, read_ranges, write_ranges};
 pub use read::Container;
 #[cfg(feature = "photos")]
 pub use records::{Digest, Record, Records};
-pub use rotated::{read_rotated, write_rotated};
 pub use section::{
     bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64, f16_of, f32_of, i8_of,
     u32_of, u64_of,
@@ -74,8 +74,10 @@ pub enum Kind {
     Binary,
     /// Some of those.
     BinaryPart,
-    /// Vectors in rotated codes.
+    /// Vectors in rotated codes, as they were before there were others.
     Rotated,
+    /// Vectors under a structure and a code of choice.
+    Quantised,
 }
 
 impl Kind {
@@ -90,6 +92,7 @@ impl Kind {
             Kind::Binary => 7,
             Kind::BinaryPart => 8,
             Kind::Rotated => 9,
+            Kind::Quantised => 10,
         }
     }
 }

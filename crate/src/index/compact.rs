@@ -11,8 +11,8 @@
 use super::calibrate::{Asked, Fill};
 use super::codebook::Codebook;
 use super::decide::{Base, Prepared};
-use super::graph::{Graph, Walk};
-use super::graph_build;
+use super::graph::{ByLvq, Graph, Walk};
+use super::graph_build::{self, Degrees};
 use super::ivf::{self, Lists, Trained};
 use super::lvq::Lvq;
 use super::planner::{Bearing, Effort, Explanation, Plan, Recall};
@@ -127,7 +127,8 @@ impl Compact {
             rows > 0 && rows < 1 << 31 && dim > 0,
             "{rows} rows of {dim}"
         );
-        let trained = Trained::new(rows, dim, seed, mean, vector);
+        let nlist = Lists::count_for(rows);
+        let trained = Trained::new((rows, dim), nlist, seed, mean, vector);
         let scan = Pq::train(&trained.residuals(), dim, seed);
         Self::built((trained, scan), rows, seed, (vector, asked))
     }
@@ -152,31 +153,16 @@ impl Compact {
     }
 
     fn built(
-        (trained, mut scan): (Trained, Pq),
+        trained: (Trained, Pq),
         rows: usize,
         seed: u64,
         (vector, asked): (Fill<'_>, Asked<'_>),
     ) -> (Self, Vec<u32>) {
-        let dim = trained.mean.len();
-        let (lists, order) = trained.deal(rows, vector);
-        let list_of = lists.of_rows();
-        scan.encode(rows, dim, |row, out| {
-            vector(order[row] as usize, out);
-            let mut centroid = vec![0.0; dim];
-            lists
-                .centroids
-                .decode_into(list_of[row] as usize, &mut centroid);
-            out.iter_mut().zip(&centroid).for_each(|(x, c)| *x -= c);
-        });
+        let dim = trained.0.mean.len();
+        let (mut parts, order) = Self::coded(trained, rows, vector);
+        let list_of = parts.lists.of_rows();
         let ordered = |row: usize, out: &mut [f32]| vector(order[row] as usize, out);
-        let mut parts = Parts {
-            lists,
-            scan,
-            fine: Lvq::default(),
-            base: Base::Coarse,
-            graph: Graph::default(),
-            plan: Plan::default(),
-        };
+        parts.base = Base::Coarse;
         parts.fine = Lvq::encode(vec![0.0; dim], rows, |row, out| {
             let mut coarse = vec![0.0; dim];
             parts.coarse_into(row, list_of[row] as usize, &mut coarse);
@@ -188,6 +174,44 @@ impl Compact {
         (index, order)
     }
 
+    /// Lists of `rows` rows, a graph over them, and their order: what [`Compact::linked`] has for its own codes.
+    pub(super) fn links(
+        (rows, dim): (usize, usize),
+        seed: u64,
+        vector: Fill<'_>,
+        degrees: Degrees,
+    ) -> (Lists, Graph, Vec<u32>) {
+        let trained = Trained::new((rows, dim), Lists::count_for(rows), seed, None, vector);
+        let scan = Pq::train(&trained.residuals(), dim, seed);
+        let (mut parts, order) = Self::coded((trained, scan), rows, vector);
+        let mean = parts.lists.centroids.mean.clone();
+        parts.fine = Lvq::encode(mean, rows, |row, out| vector(order[row] as usize, out));
+        parts.base = Base::Mean;
+        let graph = graph_build::build(&parts, degrees);
+        (parts.lists, graph, order)
+    }
+
+    /// Rows in lists and in their coarse codes, and their order.
+    fn coded(
+        (trained, mut scan): (Trained, Pq),
+        rows: usize,
+        vector: Fill<'_>,
+    ) -> (Parts, Vec<u32>) {
+        let dim = trained.mean.len();
+        let (lists, order) = trained.deal(rows, vector);
+        let list_of = lists.of_rows();
+        scan.encode(rows, dim, |row, out| {
+            vector(order[row] as usize, out);
+            lists.centroids.take_from(list_of[row] as usize, out);
+        });
+        let parts = Parts {
+            lists,
+            scan,
+            ..Parts::default()
+        };
+        (parts, order)
+    }
+
     /// The same index with a graph besides, some 25 bytes a row, which is walked where that costs less
     /// than the lists; its finer codes are based on the mean alone. `vector(row, out)` fills a unit vector
     /// in, in the index's own order.
@@ -196,7 +220,7 @@ impl Compact {
         let mean = self.mean().to_vec();
         self.parts.fine = Lvq::encode(mean, self.len(), vector);
         self.parts.base = Base::Mean;
-        self.parts.graph = graph_build::build(&self.parts);
+        self.parts.graph = graph_build::build(&self.parts, Degrees::USUAL);
         self.parts.plan = super::calibrate::plan(&self, seed, vector, Asked::LIKE_ROWS);
         self
     }
@@ -366,7 +390,8 @@ impl Compact {
         search: &Search<'_>,
         kernels: &Kernels,
     ) -> (Vec<Hit>, Met) {
-        let mut walk = Walk::new(&self.parts, search.query, ef.max(search.k), kernels);
+        let by = ByLvq::new(&self.parts.fine, search.query, kernels);
+        let mut walk = Walk::new(&self.parts.graph, by, ef.max(search.k));
         let met = Met {
             compared: walk.start_at(ivf::nearest(&mut query.ranked, ENTRIES)),
             ..Met::default()

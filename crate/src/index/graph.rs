@@ -10,10 +10,9 @@
 //! Links are stored ascending, as differences in LEB128, the first one's from the row itself
 //! (zigzag): rows lie in the order of their lists, so that most differences take one byte or two.
 
-use super::compact::Parts;
 use super::ivf::Ranked;
 use super::lvq::{Dots, LvqQuery};
-use super::{Hit, Lists};
+use super::{Hit, Lists, Lvq};
 use crate::kernels::Kernels;
 
 /// Links, and where to start.
@@ -96,38 +95,67 @@ impl Graph {
     }
 }
 
-/// One query's way through a graph.
-pub(super) struct Walk<'a> {
-    parts: &'a Parts,
+/// A query beside rows of some code.
+pub(super) trait Compare {
+    /// The scores of `rows`, each handed to `found` with its row.
+    fn compare(&mut self, rows: &[u32], found: impl FnMut(u32, f32));
+}
+
+/// By eight bits an axis.
+pub(super) struct ByLvq<'a> {
+    rows: &'a Lvq,
     query: LvqQuery,
-    ef: usize,
     kernels: &'a Kernels,
+    dots: Dots,
+}
+
+impl<'a> ByLvq<'a> {
+    pub fn new(rows: &'a Lvq, query: &[f32], kernels: &'a Kernels) -> Self {
+        Self {
+            query: rows.query(query),
+            rows,
+            kernels,
+            dots: Dots::default(),
+        }
+    }
+}
+
+impl Compare for ByLvq<'_> {
+    fn compare(&mut self, rows: &[u32], found: impl FnMut(u32, f32)) {
+        let (query, dots) = (&self.query, &mut self.dots);
+        self.rows.scores(query, rows, self.kernels, dots, found);
+    }
+}
+
+/// One query's way through a graph.
+pub(super) struct Walk<'a, C> {
+    graph: &'a Graph,
+    by: C,
+    ef: usize,
     /// One bit a row.
     seen: Vec<u64>,
     /// Best first; whether its links were followed.
     found: Vec<(Hit, bool)>,
     /// Rows to be compared next.
     near: Vec<u32>,
-    dots: Dots,
 }
 
-impl<'a> Walk<'a> {
-    pub fn new(parts: &'a Parts, query: &[f32], ef: usize, kernels: &'a Kernels) -> Self {
+impl<'a, C: Compare> Walk<'a, C> {
+    pub fn new(graph: &'a Graph, by: C, ef: usize) -> Self {
+        let rows = graph.starts.len().saturating_sub(1);
         Self {
-            query: parts.fine.query(query),
-            seen: vec![0; parts.fine.len().div_ceil(64)],
+            seen: vec![0; rows.div_ceil(64)],
             found: Vec::with_capacity(ef + 1),
             near: Vec::new(),
-            dots: Dots::default(),
-            parts,
+            graph,
+            by,
             ef,
-            kernels,
         }
     }
 
     /// Walks from the entries of `lists` for as long as it comes nearer; how many rows were compared.
     pub fn start_at(&mut self, lists: &[Ranked]) -> usize {
-        let entry = |list: &Ranked| self.parts.graph.entries[list.list as usize];
+        let entry = |list: &Ranked| self.graph.entries[list.list as usize];
         let mut links: Vec<u32> = lists.iter().map(entry).collect();
         let (mut next, mut compared) = (0, 0);
         loop {
@@ -141,7 +169,7 @@ impl<'a> Walk<'a> {
                 return compared;
             };
             *followed = true;
-            self.parts.graph.links_of(hit.id, &mut links);
+            self.graph.links_of(hit.id, &mut links);
         }
     }
 
@@ -160,13 +188,9 @@ impl<'a> Walk<'a> {
     fn compare(&mut self) -> usize {
         let (found, ef) = (&mut self.found, self.ef);
         let mut best = ef;
-        self.parts.fine.scores(
-            &self.query,
-            &self.near,
-            self.kernels,
-            &mut self.dots,
-            |id, score| best = best.min(insert(found, Hit { id, score }, ef)),
-        );
+        self.by.compare(&self.near, |id, score| {
+            best = best.min(insert(found, Hit { id, score }, ef));
+        });
         best
     }
 

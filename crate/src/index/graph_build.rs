@@ -12,13 +12,28 @@ use super::parallel::fill_rows;
 use super::{Bitset, Lvq, ivf};
 use crate::kernels::Kernels;
 
-/// Candidates of a row (`ef_construction` in HNSW).
-const CANDIDATES: usize = 160;
-/// Lists that are searched for them.
+/// Lists that are searched for candidates.
 const LISTS: usize = 64;
-/// Links that a row chooses, and most that it has with those back (`m` and `2·m` in HNSW).
-const M: usize = 20;
-const M_MOST: usize = 32;
+
+/// How many links rows have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Degrees {
+    /// Candidates of a row (`ef_construction` in HNSW).
+    pub candidates: usize,
+    /// Links that a row chooses (`m` in HNSW).
+    pub chosen: usize,
+    /// The most that it has with those back (`2·m` in HNSW).
+    pub most: usize,
+}
+
+impl Degrees {
+    /// What costs least for recalls of 0.95 to 0.99.
+    pub const USUAL: Self = Self {
+        candidates: 160,
+        chosen: 20,
+        most: 32,
+    };
+}
 
 /// A row's distance to another, squared.
 type Near = (f32, u32);
@@ -94,17 +109,17 @@ impl<'a> Distances<'a> {
 }
 
 /// The graph of an index that has its codes and lists.
-pub(super) fn build(parts: &Parts) -> Graph {
+pub(super) fn build(parts: &Parts, degrees: Degrees) -> Graph {
     let rows = parts.fine.len();
     let distances = Distances::new(&parts.fine);
     let hidden = Bitset::new(rows);
     let mut chosen = vec![Vec::new(); rows];
     fill_rows(&mut chosen, 1, |row, out| {
         let mut near = Vec::new();
-        let mut ids = candidates(parts, row, &hidden);
+        let mut ids = candidates(parts, row, degrees.candidates, &hidden);
         ids.retain(|id| *id != row as u32);
         distances.from(row as u32, &ids, &mut near);
-        out[0] = distances.prune(near, M);
+        out[0] = distances.prune(near, degrees.chosen);
     });
     let back = links_back(&chosen);
     let mut links = vec![Vec::new(); rows];
@@ -113,10 +128,10 @@ pub(super) fn build(parts: &Parts) -> Graph {
         all.extend_from_slice(back.of(row));
         all.sort_unstable();
         all.dedup();
-        if all.len() > M_MOST {
+        if all.len() > degrees.most {
             let mut near = Vec::new();
             distances.from(row as u32, &all, &mut near);
-            all = distances.prune(near, M_MOST);
+            all = distances.prune(near, degrees.most);
             all.sort_unstable();
         }
         out[0] = all;
@@ -124,12 +139,12 @@ pub(super) fn build(parts: &Parts) -> Graph {
     Graph::pack(entries(parts), &links)
 }
 
-/// Rows near `row`, by their coarse codes.
-fn candidates(parts: &Parts, row: usize, hidden: &Bitset) -> Vec<u32> {
+/// The `count` rows near `row`, by their coarse codes.
+fn candidates(parts: &Parts, row: usize, count: usize, hidden: &Bitset) -> Vec<u32> {
     let mut query = parts.prepared(&parts.fine.vector(row), Kernels::best());
     let lists = ivf::nearest(&mut query.ranked, LISTS);
     let through = (hidden, Kernels::best());
-    let near = parts.scan_hits(lists, CANDIDATES, &query.tables, through);
+    let near = parts.scan_hits(lists, count, &query.tables, through);
     near.into_iter().map(|hit| hit.id).collect()
 }
 

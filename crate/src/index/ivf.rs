@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::kmeans::{self, Assigner};
+use super::kmeans::{self, Assigner, mean_of};
 use super::lvq::{Dots, Lvq, LvqQuery};
 use super::random::Random;
 use crate::kernels::Kernels;
@@ -70,21 +70,17 @@ pub(super) struct Trained {
 }
 
 impl Trained {
-    /// Learns from some of `rows` rows; `vector(row, out)` fills a vector `[dim]` in.
+    /// Learns `nlist` lists from some of `rows` rows; `vector(row, out)` fills a vector `[dim]` in.
     pub fn new(
-        rows: usize,
-        dim: usize,
+        (rows, dim): (usize, usize),
+        nlist: usize,
         seed: u64,
         mean: Option<&[f32]>,
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> Self {
         let mut random = Random(seed);
-        let nlist = Lists::count_for(rows);
-        let picked = random.sample(rows, (nlist * SAMPLES_PER_LIST).max(MIN_SAMPLES));
-        let mut sample = vec![0.0; picked.len() * dim];
-        for (out, row) in sample.chunks_exact_mut(dim).zip(picked) {
-            vector(row, out);
-        }
+        let count = (nlist * SAMPLES_PER_LIST).max(MIN_SAMPLES);
+        let sample = random.vectors((rows, dim), count, vector);
         Self::of_sample(sample, dim, nlist, mean, &mut random)
     }
 
@@ -126,13 +122,8 @@ impl Trained {
         let point = |row: usize, out: &mut [f32]| out.copy_from_slice(&sample[row * dim..][..dim]);
         let lists = self.assigner.assign(sample.len() / dim, point);
         let mut residuals = sample.clone();
-        let mut centroid = vec![0.0; dim];
         for (residual, list) in residuals.chunks_exact_mut(dim).zip(lists) {
-            self.centroids.decode_into(list as usize, &mut centroid);
-            residual
-                .iter_mut()
-                .zip(&centroid)
-                .for_each(|(x, c)| *x -= c);
+            self.centroids.take_from(list as usize, residual);
         }
         residuals
     }
@@ -153,18 +144,6 @@ impl Trained {
         order.sort_by_key(|row| nearest[*row as usize]);
         (Lists::new(self.centroids.clone(), starts), order)
     }
-}
-
-/// The mean of `points` `[n, dim]`.
-pub(super) fn mean_of(points: &[f32], dim: usize) -> Vec<f32> {
-    let mut mean = vec![0f64; dim];
-    for point in points.chunks_exact(dim) {
-        mean.iter_mut()
-            .zip(point)
-            .for_each(|(sum, x)| *sum += f64::from(*x));
-    }
-    let count = (points.len() / dim).max(1) as f64;
-    mean.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
 /// As [`nearest`], of those alone whose cosine is `least` or more.

@@ -1,8 +1,9 @@
 //! Lloyd's k-means, seeded.
 
+use super::lvq::rounded;
 use super::parallel::fill_rows;
 use super::random::Random;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, PackedI8, Rows, Then};
 
 /// Rows that are compared with the centres at a time.
 const BLOCK: usize = 64;
@@ -38,14 +39,16 @@ pub(super) fn centres(points: &[f32], dim: usize, count: usize, random: &mut Ran
 fn in_a_chain(centres: &[f32], dim: usize) -> Vec<f32> {
     let count = centres.len() / dim;
     let assigner = Assigner::new(centres, dim);
-    let mut scores = vec![0.0; count];
+    let mut scratch = Scratch::default();
     let mut left: Vec<usize> = (0..count).collect();
     let mut chain = Vec::with_capacity(centres.len());
     let mut place = 0;
     while !left.is_empty() {
         let centre = &centres[left.swap_remove(place) * dim..][..dim];
         chain.extend_from_slice(centre);
-        Kernels::best().gemm_f32(centre, 1, &assigner.packed, &mut scores);
+        scratch.points.clear();
+        scratch.points.extend_from_slice(centre);
+        let scores = assigner.scores(&mut scratch);
         place = (0..left.len())
             .max_by(|&a, &b| scores[left[a]].total_cmp(&scores[left[b]]))
             .unwrap_or(0);
@@ -72,42 +75,72 @@ fn average(points: &[f32], dim: usize, nearest: &[u32], centres: &mut [f32], ran
     }
 }
 
-/// Finds the nearest of some centres by squared distance, |x − c|² = |x|² − 2·(x·c − |c|²/2).
+/// The mean of `points` `[n, dim]`.
+pub(super) fn mean_of(points: &[f32], dim: usize) -> Vec<f32> {
+    let mut mean = vec![0f64; dim];
+    for point in points.chunks_exact(dim) {
+        mean.iter_mut()
+            .zip(point)
+            .for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+    let count = (points.len() / dim).max(1) as f64;
+    mean.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+/// Finds the nearest of some centres by squared distance, |x − c|² = |x|² − 2·(x·c − |c|²/2), of x and c without the
+/// centres' mean. Their products are those of eight bits an axis: which of two centres that are as near as that is
+/// taken does not matter, and integers take half the time and are the same on every machine.
 pub(super) struct Assigner {
-    dim: usize,
-    count: usize,
-    packed: crate::kernels::PackedF32,
+    mean: Vec<f32>,
+    kernels: &'static Kernels,
+    packed: PackedI8,
+}
+
+/// Memory that is used again from block to block.
+#[derive(Default)]
+struct Scratch {
+    /// `[n, dim]`
+    points: Vec<f32>,
+    rows: Rows,
+    /// `[n, count]`
+    scores: Vec<f32>,
 }
 
 impl Assigner {
     pub fn new(centres: &[f32], dim: usize) -> Self {
-        let count = centres.len() / dim;
-        let mut columns = vec![0.0; centres.len()];
-        let mut bias = vec![0.0; count];
+        let (count, mean) = (centres.len() / dim, mean_of(centres, dim));
+        let mut codes = vec![0i8; centres.len()];
+        let (mut scales, mut bias) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (at, centre) in centres.chunks_exact(dim).enumerate() {
-            for (axis, x) in centre.iter().enumerate() {
-                columns[axis * count + at] = *x;
+            let centred = || centre.iter().zip(&mean).map(|(x, mean)| x - mean);
+            let most = centred().fold(0f32, |most, x| most.max(x.abs()));
+            let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+            for (axis, x) in centred().enumerate() {
+                codes[axis * count + at] = rounded(x * inverse) as i8;
             }
-            bias[at] = -centre.iter().map(|x| x * x).sum::<f32>() / 2.0;
+            scales.push(most / 127.0);
+            bias.push(-centred().map(|x| x * x).sum::<f32>() / 2.0);
         }
+        let kernels = Kernels::best().exact();
         Self {
-            dim,
-            count,
-            packed: Kernels::best().pack_f32(&columns, dim, count, Some(&bias)),
+            packed: kernels.pack_i8(&codes, dim, count, &scales, Some(&bias)),
+            mean,
+            kernels,
         }
     }
 
     /// The nearest centre of each of `n` points; `point(row, out)` fills a point in.
     pub fn assign(&self, n: usize, point: impl Fn(usize, &mut [f32]) + Sync) -> Vec<u32> {
+        let (dim, count) = (self.mean.len(), self.packed.n());
         let mut nearest = vec![0u32; n];
         fill_rows(&mut nearest, BLOCK, |block, nearest| {
-            let mut points = vec![0.0; nearest.len() * self.dim];
-            for (at, out) in points.chunks_exact_mut(self.dim).enumerate() {
+            let mut scratch = Scratch::default();
+            scratch.points.resize(nearest.len() * dim, 0.0);
+            for (at, out) in scratch.points.chunks_exact_mut(dim).enumerate() {
                 point(block * BLOCK + at, out);
             }
-            let mut scores = vec![0.0; nearest.len() * self.count];
-            Kernels::best().gemm_f32(&points, nearest.len(), &self.packed, &mut scores);
-            for (nearest, scores) in nearest.iter_mut().zip(scores.chunks_exact(self.count)) {
+            let scores = self.scores(&mut scratch).chunks_exact(count);
+            for (nearest, scores) in nearest.iter_mut().zip(scores) {
                 let best = scores
                     .iter()
                     .enumerate()
@@ -118,5 +151,24 @@ impl Assigner {
             }
         });
         nearest
+    }
+
+    /// How near each centre is to each of `points`, which lose the mean: `[n, count]`, more is nearer.
+    fn scores<'a>(&self, scratch: &'a mut Scratch) -> &'a [f32] {
+        let dim = self.mean.len();
+        for point in scratch.points.chunks_exact_mut(dim) {
+            let pairs = point.iter_mut().zip(&self.mean);
+            pairs.for_each(|(x, mean)| *x -= mean);
+        }
+        let Scratch {
+            points,
+            rows,
+            scores,
+        } = scratch;
+        self.kernels.quantise(points, dim, None, rows);
+        scores.resize(points.len() / dim * self.packed.n(), 0.0);
+        self.kernels
+            .multiply(rows, &self.packed, Then::Store, scores);
+        scores
     }
 }

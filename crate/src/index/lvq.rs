@@ -198,6 +198,13 @@ impl Lvq {
         }
     }
 
+    /// Takes row `id`, decoded, off `out` `[dim]`.
+    pub(super) fn take_from(&self, id: usize, out: &mut [f32]) {
+        let mut decoded = vec![0.0; out.len()];
+        self.decode_into(id, &mut decoded);
+        out.iter_mut().zip(&decoded).for_each(|(x, y)| *x -= y);
+    }
+
     /// The length of each row, decoded.
     pub(super) fn norms(&self) -> impl Iterator<Item = f32> {
         let codes = self.codes.chunks_exact(self.dim().max(1));

@@ -9,7 +9,8 @@
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
 //! range     all rows that score enough
-//! rotated   rows whose code needs no training: rabitq (1, 2, 4 bits) ─▶ the best by lvq
+//! quantised  rows under a structure and a code of one's choice
+//!   codes     halves, lvq (8 bits), pq8, pq (4 bits), rabitq (1, 2, 4 bits)
 //! bitset    which rows take part
 //! collection  vectors under ids: what is used without photos
 //!   part      rows in a space of their own
@@ -25,6 +26,7 @@ mod binary_rows;
 mod bitset;
 mod calibrate;
 mod coarse;
+mod codes;
 mod codebook;
 mod collection;
 mod compact;
@@ -32,6 +34,7 @@ mod decide;
 pub mod exact;
 mod graph;
 mod graph_build;
+mod halves;
 mod ivf;
 mod k_majority;
 mod kmeans;
@@ -42,11 +45,12 @@ mod parallel;
 mod part;
 mod planner;
 mod pq;
+mod pq8;
+mod quantised;
 mod rabitq;
 mod random;
 mod range;
 mod reservoir;
-mod rotated;
 mod rotation;
 mod scan;
 mod sketch;
@@ -62,10 +66,12 @@ pub use binary_rows::BinaryRows;
 pub use bitset::Bitset;
 pub use coarse::{Coarse, Probe};
 pub use codebook::Codebook;
+pub use codes::{Code, Codes};
 pub use collection::Collection;
 pub use compact::{Compact, Parts, Search};
 pub use decide::Base;
 pub use graph::Graph;
+pub use halves::Halves;
 pub use ivf::Lists;
 pub use lvq::Lvq;
 pub use metric::{Metric, Space};
@@ -73,8 +79,10 @@ pub use normalise::normalise;
 pub use part::Part;
 pub use planner::{Effort, Efforts, Explanation, Leaning, Plan, Recall};
 pub use pq::Pq;
+pub use pq8::Pq8;
+pub(crate) use quantised::one_list;
+pub use quantised::{Depth, Quantised, Recipe, Structure};
 pub use rabitq::{CodeBits, RaBitQ};
-pub use rotated::Rotated;
 pub use top::Hit;
 pub use two_tier::{Rows, TwoTier};
 pub use vectors::Vectors;

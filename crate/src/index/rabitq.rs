@@ -1,8 +1,8 @@
 //! Rotated codes of 1, 2 or 4 bits an axis, with an estimate of inner products that has no bias.
 //!
 //! ```text
-//! r = R·(x − μ)      u ∈ [0, 2ᵇ−1]ᴰ, y = u − (2ᵇ−1)/2: the y of the grid with the largest cosine to r
-//! q·x ≈ q·μ + f·(y·Rq)       f = |r|²/(y·r), one f32 a row
+//! r = R·x            u ∈ [0, 2ᵇ−1]ᴰ, y = u − (2ᵇ−1)/2: the y of the grid with the largest cosine to r
+//! q·x ≈ f·(y·Rq)             f = |r|²/(y·r), one f32 a row
 //!                            y·Rq = l·Σu + s·Σu·p − (2ᵇ−1)/2·Σ(Rq)     Rq ≈ l + s·p, p ∈ [0, 2ᵐ−1]ᴰ
 //!                            Σu·p = Σⱼₖ 2ʲ⁺ᵏ·popcount(uⱼ & pₖ)          over bit planes
 //! ```
@@ -15,9 +15,8 @@
 use super::lvq::rounded;
 use super::parallel::{each, fill_rows};
 use super::rotation::Rotation;
-use super::top::Top;
-use super::{Bitset, Hit};
 use crate::kernels::Kernels;
+use std::ops::Range;
 
 /// Scales of the grid that are tried for a row.
 const SCALES: usize = 32;
@@ -61,14 +60,13 @@ impl CodeBits {
     }
 }
 
-/// Rows of unit vectors as rotated codes.
+/// Rows as rotated codes: of vectors around zero, as what a centroid or the mean leaves of unit vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RaBitQ {
     bits: CodeBits,
     seed: u64,
+    dim: usize,
     rotation: Rotation,
-    /// R·μ `[axes]`
-    mean: Vec<f32>,
     /// `[rows, bits, axes / 64]`, the least bit first.
     planes: Vec<u64>,
     /// Σu `[rows]`
@@ -78,73 +76,65 @@ pub struct RaBitQ {
 }
 
 /// A query's bit planes, and what is the same for all rows.
-struct Planes {
+pub(super) struct Planes {
     /// `[bits of a query, axes / 64]`
     words: Vec<u64>,
     /// l and s
     low: f32,
     step: f32,
-    /// Σ(Rq) and q·μ
+    /// Σ(Rq)
     total: f32,
-    base: f32,
 }
 
 impl RaBitQ {
-    /// Codes of `rows` unit vectors; `vector(row, out)` fills one `[dim]` in. `mean` `[dim]` is theirs.
+    /// Codes of `rows` vectors `[dim]`; `vector(row, out)` fills one in.
     ///
     /// # Panics
-    /// When `mean` is empty.
+    /// When `dim` is 0.
     pub fn encode(
         bits: CodeBits,
-        mean: &[f32],
+        (rows, dim): (usize, usize),
         seed: u64,
-        rows: usize,
         vector: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> Self {
-        let dim = mean.len();
         assert!(dim > 0, "vectors of no axes");
         let rotation = Rotation::new(dim, seed);
-        let (mean, words) = (rotation.of(mean), rotation.axes / 64);
+        let words = rotation.axes / 64;
         let codes = each(rows, |row| {
             let mut x = vec![0.0; dim];
             vector(row, &mut x);
-            let pairs = rotation.of(&x).into_iter().zip(&mean);
-            let residual: Vec<f32> = pairs.map(|(x, mean)| x - mean).collect();
-            code(bits, &residual)
+            code(bits, &rotation.of(&x))
         });
         let mut planes = vec![0u64; rows * bits.count() * words];
         fill_rows(&mut planes, bits.count() * words, |row, out| {
             set_planes(codes[row].0.iter().map(|u| u32::from(*u)), words, out);
         });
         let factors = codes.iter().map(|(_, factor)| *factor).collect();
-        Self::new((bits, seed), (rotation, mean), planes, factors)
+        Self::new((bits, seed), dim, planes, factors)
     }
 
-    /// From what is stored; `None` when the arrays do not fit together or a number is not finite.
+    /// From what is stored, of vectors `[dim]`; `None` when the arrays do not fit together or a number is not
+    /// finite.
     pub fn from_stored(
         (bits, seed): (CodeBits, u64),
-        mean: &[f32],
+        dim: usize,
         planes: Vec<u64>,
         factors: Vec<f32>,
     ) -> Option<Self> {
-        let words = mean.len().div_ceil(64);
-        let numbers = mean.iter().chain(&factors);
+        let words = dim.div_ceil(64);
         let whole = words > 0
             && factors.len().checked_mul(bits.count() * words) == Some(planes.len())
-            && numbers.copied().all(f32::is_finite);
-        whole.then(|| {
-            let rotation = Rotation::new(mean.len(), seed);
-            let mean = rotation.of(mean);
-            Self::new((bits, seed), (rotation, mean), planes, factors)
-        })
+            && factors.iter().copied().all(f32::is_finite);
+        whole.then(|| Self::new((bits, seed), dim, planes, factors))
     }
 
     fn new(
         (bits, seed): (CodeBits, u64),
-        (rotation, mean): (Rotation, Vec<f32>),
+        dim: usize,
         planes: Vec<u64>,
         factors: Vec<f32>,
     ) -> Self {
+        let rotation = Rotation::new(dim, seed);
         let words = rotation.axes / 64;
         let ones = |plane: &[u64]| plane.iter().map(|word| word.count_ones()).sum::<u32>();
         let sum = |row: &[u64]| {
@@ -155,8 +145,8 @@ impl RaBitQ {
             sums: planes.chunks_exact(bits.count() * words).map(sum).collect(),
             bits,
             seed,
+            dim,
             rotation,
-            mean,
             planes,
             factors,
         }
@@ -182,6 +172,11 @@ impl RaBitQ {
         self.factors.is_empty()
     }
 
+    /// Axes of a vector.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// Bytes of memory that the rows take.
     pub fn bytes(&self) -> usize {
         8 * self.planes.len() + 4 * self.sums.len() + 4 * self.factors.len()
@@ -192,16 +187,29 @@ impl RaBitQ {
     /// # Panics
     /// When the query has more axes than the rows.
     pub fn estimates(&self, query: &[f32], kernels: &Kernels) -> Vec<f32> {
-        let (bits, words) = (self.bits.count(), self.rotation.axes / 64);
-        let ready = self.ready(query);
-        let half = self.bits.most() / 2.0;
-        let mut counts = vec![0u32; BLOCK * bits];
         let mut estimates = Vec::with_capacity(self.len());
-        for block in self.planes.chunks(BLOCK * bits * words) {
+        self.estimates_of(&self.ready(query), 0..self.len(), kernels, &mut estimates);
+        estimates
+    }
+
+    /// [`RaBitQ::estimates`] of some rows, appended to `estimates`.
+    pub(super) fn estimates_of(
+        &self,
+        query: &Planes,
+        rows: Range<usize>,
+        kernels: &Kernels,
+        estimates: &mut Vec<f32>,
+    ) {
+        let (bits, words) = (self.bits.count(), self.rotation.axes / 64);
+        let half = self.bits.most() / 2.0;
+        let mut counts = [0u32; BLOCK * 4];
+        let mut row = rows.start;
+        let planes = &self.planes[rows.start * bits * words..rows.end * bits * words];
+        for block in planes.chunks(BLOCK * bits * words) {
             let rows = block.len() / (bits * words);
             let counts = &mut counts[..rows * bits];
             let mut products = [0u32; BLOCK];
-            for (power, plane) in ready.words.chunks_exact(words).enumerate() {
+            for (power, plane) in query.words.chunks_exact(words).enumerate() {
                 kernels.overlaps_u64(block, plane, counts);
                 for (product, counts) in products.iter_mut().zip(counts.chunks_exact(bits)) {
                     let shifted = counts.iter().enumerate();
@@ -211,37 +219,18 @@ impl RaBitQ {
                 }
             }
             for product in &products[..rows] {
-                let row = estimates.len();
-                let shifted = self.sums[row] as f32 * ready.low + *product as f32 * ready.step;
-                let product = shifted - half * ready.total;
-                estimates.push(ready.base + self.factors[row] * product);
+                let shifted = self.sums[row] as f32 * query.low + *product as f32 * query.step;
+                estimates.push(self.factors[row] * (shifted - half * query.total));
+                row += 1;
             }
         }
-        estimates
     }
 
-    /// The `count` rows that are not in `hidden` with the largest estimates, best first.
+    /// A query, ready for [`RaBitQ::estimates_of`].
     ///
     /// # Panics
-    /// As [`RaBitQ::estimates`].
-    pub fn scan(
-        &self,
-        query: &[f32],
-        count: usize,
-        hidden: &Bitset,
-        kernels: &Kernels,
-    ) -> Vec<Hit> {
-        let mut top = Top::new(count);
-        for (row, score) in self.estimates(query, kernels).into_iter().enumerate() {
-            if !hidden.contains(row) {
-                let id = row as u32;
-                top.offer(Hit { id, score });
-            }
-        }
-        top.into_hits()
-    }
-
-    fn ready(&self, query: &[f32]) -> Planes {
+    /// When it has more axes than the rows.
+    pub(super) fn ready(&self, query: &[f32]) -> Planes {
         assert!(
             query.len() <= self.rotation.axes,
             "a query of too many axes"
@@ -256,13 +245,11 @@ impl RaBitQ {
         let words = self.rotation.axes / 64;
         let mut planes = vec![0; self.bits.of_query() * words];
         set_planes(steps, words, &mut planes);
-        let pairs = rotated.iter().zip(&self.mean);
         Planes {
             words: planes,
             low,
             step,
             total: rotated.iter().sum(),
-            base: pairs.map(|(q, mean)| q * mean).sum(),
         }
     }
 }
@@ -315,6 +302,7 @@ fn code(bits: CodeBits, residual: &[f32]) -> (Vec<u8>, f32) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::index::kmeans::mean_of;
     use crate::index::normalise;
     use crate::index::random::Random;
 
@@ -332,17 +320,21 @@ pub(super) mod tests {
         vectors
     }
 
-    fn mean(vectors: &[f32], dim: usize) -> Vec<f32> {
-        let count = (vectors.len() / dim) as f32;
-        let axis = |axis: usize| vectors.iter().skip(axis).step_by(dim).sum::<f32>() / count;
-        (0..dim).map(axis).collect()
+    /// The codes of what the mean leaves, and the mean.
+    fn encoded(bits: CodeBits, vectors: &[f32], dim: usize, seed: u64) -> (RaBitQ, Vec<f32>) {
+        let mean = mean_of(vectors, dim);
+        let code = RaBitQ::encode(bits, (vectors.len() / dim, dim), seed, &|row, out| {
+            let pairs = vectors[row * dim..][..dim].iter().zip(&mean);
+            out.iter_mut().zip(pairs).for_each(|(out, (x, mean))| *out = x - mean);
+        });
+        (code, mean)
     }
 
-    fn encoded(bits: CodeBits, vectors: &[f32], dim: usize, seed: u64) -> RaBitQ {
-        let mean = mean(vectors, dim);
-        RaBitQ::encode(bits, &mean, seed, vectors.len() / dim, &|row, out| {
-            out.copy_from_slice(&vectors[row * dim..][..dim]);
-        })
+    /// Estimates of the inner products with the vectors themselves.
+    fn estimates((code, mean): &(RaBitQ, Vec<f32>), query: &[f32], kernels: &Kernels) -> Vec<f32> {
+        let base: f32 = query.iter().zip(mean).map(|(q, mean)| q * mean).sum();
+        let found = code.estimates(query, kernels).into_iter();
+        found.map(|estimate| base + estimate).collect()
     }
 
     /// Over many rotations the mean error is far smaller than a single one, which shrinks with the bits.
@@ -360,7 +352,7 @@ pub(super) mod tests {
             let seeds = 100;
             for seed in 0..seeds {
                 let code = encoded(bits, &vectors, dim, seed);
-                let found = code.estimates(query, Kernels::best());
+                let found = estimates(&code, query, Kernels::best());
                 for (at, (found, want)) in found.iter().zip(&truth).enumerate() {
                     let error = f64::from(found - want);
                     means[at] += error / seeds as f64;
@@ -383,9 +375,9 @@ pub(super) mod tests {
         let vectors = clustered(130, dim, 1);
         for bits in CodeBits::ALL {
             let code = encoded(bits, &vectors, dim, 3);
-            let want = code.estimates(query, Kernels::best());
+            let want = estimates(&code, query, Kernels::best());
             for table in Kernels::available() {
-                assert_eq!(code.estimates(query, table), want, "{}", table.name());
+                assert_eq!(estimates(&code, query, table), want, "{}", table.name());
             }
         }
     }
@@ -395,7 +387,7 @@ pub(super) mod tests {
         let vectors = [0.6, 0.8, 0.6, 0.8];
         for bits in CodeBits::ALL {
             let code = encoded(bits, &vectors, 2, 1);
-            let estimates = code.estimates(&[1.0, 0.0], Kernels::best());
+            let estimates = estimates(&code, &[1.0, 0.0], Kernels::best());
             assert!(
                 estimates.iter().all(|x| (x - 0.6).abs() < 1e-6),
                 "{estimates:?}"

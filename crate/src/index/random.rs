@@ -39,4 +39,19 @@ impl Random {
         }
         picked
     }
+
+    /// Some of `rows` vectors, at most `count`, in their order: `[n, dim]`; `vector(row, out)` fills one in.
+    pub fn vectors(
+        &mut self,
+        (rows, dim): (usize, usize),
+        count: usize,
+        vector: &dyn Fn(usize, &mut [f32]),
+    ) -> Vec<f32> {
+        let picked = self.sample(rows, count);
+        let mut vectors = vec![0.0; picked.len() * dim];
+        for (out, row) in vectors.chunks_exact_mut(dim).zip(picked) {
+            vector(row, out);
+        }
+        vectors
+    }
 }

@@ -6,7 +6,8 @@
 //! A direction is centroid / |centroid| less the mean of all of them, stretched until it is as long as what the
 //! codebook was learnt from. Made of the lists and the codebook whenever an index is opened, so it is not stored.
 
-use super::ivf::{Lists, mean_of};
+use super::ivf::Lists;
+use super::kmeans::mean_of;
 use super::pq::{Pq, Tables};
 use super::scan::{places, within};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};

@@ -161,7 +161,8 @@ fn the_graph_leads_to_the_nearest_rows() {
     let (mut found, mut compared) = (0, 0);
     for query in photos(40, 60, 2).chunks_exact(DIM) {
         let truth = exact::search(&vectors, DIM, query, 10);
-        let mut walk = graph::Walk::new(index.parts(), query, 64, Kernels::best());
+        let by = graph::ByLvq::new(&index.parts().fine, query, Kernels::best());
+        let mut walk = graph::Walk::new(&index.parts().graph, by, 64);
         let mut ready = index.parts().prepared(query, Kernels::best());
         compared += walk.start_at(ivf::nearest(&mut ready.ranked, 2));
         let near: Vec<u32> = walk

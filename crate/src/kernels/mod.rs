@@ -255,7 +255,7 @@ impl Kernels {
             .into_iter()
             .skip_while(|table| table.name != self.name)
             .find(|table| !table.is_of_sevens())
-            .unwrap_or(&scalar::TABLE)
+            .unwrap_or(ANYWHERE)
     }
 
     /// The plain loops that come to the same integers, to the bit.
