@@ -101,17 +101,22 @@ impl Pq {
         residual: impl Fn(usize, &mut [f32]) + Sync,
     ) {
         let block_bytes = self.block_bytes();
-        let codebook = &self.codebook;
+        let sets = self.codebook.as_chunks::<CENTRES>().0.as_chunks::<AXES>().0;
+        let kernels = Kernels::best();
         self.codes = vec![0; rows.div_ceil(FAST_SCAN_ROWS) * block_bytes];
         fill_rows(&mut self.codes, block_bytes, |block, out| {
-            let mut vector = vec![0.0; dim];
+            // The axes past the end stay zero.
+            let mut vector = vec![0.0; AXES * sets.len()];
+            let mut nearest = vec![0; sets.len()];
             let first = block * FAST_SCAN_ROWS;
             for row in first..rows.min(first + FAST_SCAN_ROWS) {
-                residual(row, &mut vector);
-                for (subspace, centres) in codebook.chunks_exact(PART).enumerate() {
-                    let code = nearest(centres, axes(&vector, subspace)) as u8;
-                    out[subspace / 2 * FAST_SCAN_ROWS + row - first] |= code << (subspace % 2 * 4);
-                }
+                residual(row, &mut vector[..dim]);
+                kernels.nearest_of_16(vector.as_chunks().0, sets, &mut nearest);
+                let pairs = nearest.as_chunks::<2>().0.iter();
+                let places = out[row - first..].iter_mut().step_by(FAST_SCAN_ROWS);
+                places
+                    .zip(pairs)
+                    .for_each(|(place, [low, high])| *place = low | high << 4);
             }
         });
     }
@@ -175,27 +180,19 @@ impl Pq {
     }
 }
 
-/// The nearest of 16 centres.
-fn nearest(centres: &[f32], [x, y]: [f32; AXES]) -> usize {
-    let (first, second) = centres.split_at(CENTRES);
-    let mut distances = [0f32; CENTRES];
-    for ((distance, a), b) in distances.iter_mut().zip(first).zip(second) {
-        *distance = (x - a) * (x - a) + (y - b) * (y - b);
-    }
-    let least = distances.iter().copied().fold(f32::MAX, f32::min);
-    distances.iter().position(|d| *d <= least).unwrap_or(0)
-}
-
 /// k-means in two dimensions; starts from some of the points.
 fn train_subspace(points: &[[f32; AXES]], random: &mut Random, out: &mut [f32]) {
     for (at, point) in random.sample(points.len(), CENTRES).into_iter().enumerate() {
         (out[at], out[CENTRES + at]) = (points[point][0], points[point][1]);
     }
+    let mut nearest = vec![0; points.len()];
     for _ in 0..ROUNDS {
+        let centres = out.as_chunks::<CENTRES>().0.as_chunks::<AXES>().0;
+        Kernels::best().nearest_of_16(points, centres, &mut nearest);
         let mut sums = [[0f32; 3]; CENTRES];
-        for point in points {
-            let sum = &mut sums[nearest(out, *point)];
-            *sum = [sum[0] + point[0], sum[1] + point[1], sum[2] + 1.0];
+        for ([x, y], nearest) in points.iter().zip(&nearest) {
+            let sum = &mut sums[usize::from(*nearest)];
+            *sum = [sum[0] + x, sum[1] + y, sum[2] + 1.0];
         }
         for (at, [x, y, count]) in sums.into_iter().enumerate() {
             if count > 0.0 {

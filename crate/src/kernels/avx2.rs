@@ -30,6 +30,7 @@ pub(super) const TABLE: Kernels = Kernels {
     at_least,
     look_ups,
     look_up_bytes,
+    nearest_of_16,
     hamming_u64,
     overlaps_u64,
     quantise,
@@ -282,6 +283,32 @@ pub(super) fn look_up_bytes(
     bytes: &mut [u8],
 ) {
     portable::look_up_bytes(products, extents, inverse, bytes);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u8]) {
+    let all = portable::centres_of(points, centres).zip(nearest);
+    for (([x, y], [first, second]), nearest) in all {
+        let (x, y) = (_mm256_set1_ps(*x), _mm256_set1_ps(*y));
+        let distances = |half: usize| {
+            // SAFETY: a half is eight of the 16 floats.
+            let (a, b) = unsafe {
+                let first = _mm256_loadu_ps(first.as_ptr().add(8 * half));
+                (first, _mm256_loadu_ps(second.as_ptr().add(8 * half)))
+            };
+            let (a, b) = (_mm256_sub_ps(x, a), _mm256_sub_ps(y, b));
+            _mm256_add_ps(_mm256_mul_ps(a, a), _mm256_mul_ps(b, b))
+        };
+        let (low, high) = (distances(0), distances(1));
+        let eight = _mm256_min_ps(low, high);
+        let eight = _mm256_min_ps(eight, _mm256_permute2f128_ps::<1>(eight, eight));
+        let four = _mm256_min_ps(eight, _mm256_permute_ps::<0b0100_1110>(eight));
+        let least = _mm256_min_ps(four, _mm256_permute_ps::<0b1011_0001>(four));
+        let is_least = |distances| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(distances, least));
+        let found = is_least(low) | is_least(high) << 8;
+        // None is, where they are not numbers.
+        *nearest = (found.trailing_zeros() & 15) as u8;
+    }
 }
 
 #[target_feature(enable = "avx2")]

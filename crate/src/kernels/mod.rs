@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! Kernels::best() ─▶ &'static Kernels ─ dot_f32, l2_squared_f32, dot_i8, dot_i8_rows, fast_scan, at_least,
-//!                                       look_ups, look_up_bytes, hamming_u64, overlaps_u64, quantise, multiply, gemm_f32, attention,
-//!                                       layer_norm, gelu, softmax_rows
+//!                                       look_ups, look_up_bytes, nearest_of_16, hamming_u64, overlaps_u64, quantise,
+//!                                       multiply, gemm_f32, attention, layer_norm, gelu, softmax_rows
 //! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
 //! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd                                     or intrinsics
 //! ```
@@ -70,6 +70,9 @@ type LookUps = unsafe fn(&[f32], &[f32], &mut [Sixteen], &mut [[f32; 2]]);
 /// The signature of `look_up_bytes`: products, extents, inverse, output.
 type LookUpBytes = unsafe fn(&[Sixteen], &[[f32; 2]], f32, &mut [u8]);
 
+/// The signature of `nearest_of_16`: points, centres, output.
+type NearestOf16 = unsafe fn(&[[f32; 2]], &[[Sixteen; 2]], &mut [u8]);
+
 /// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm<'a> {
@@ -115,6 +118,7 @@ pub struct Kernels {
     at_least: unsafe fn(&BlockSums, u16) -> u32,
     look_ups: LookUps,
     look_up_bytes: LookUpBytes,
+    nearest_of_16: NearestOf16,
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     overlaps_u64: Overlaps,
     quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
@@ -376,6 +380,28 @@ impl Kernels {
         );
         // SAFETY: `runs_here` found this table's instructions.
         unsafe { (self.look_up_bytes)(products, extents, inverse, bytes) }
+    }
+
+    /// Which of 16 centres in two dimensions, the first axis of all and then the second, each point is nearest to; of
+    /// two the first. There are as many sets of `centres` as points, or one for all. Rounded alike by every table.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn nearest_of_16(
+        &self,
+        points: &[[f32; 2]],
+        centres: &[[Sixteen; 2]],
+        nearest: &mut [u8],
+    ) {
+        assert_eq!(points.len(), nearest.len(), "one centre a point");
+        assert!(
+            centres.len() == 1 || centres.len() == points.len(),
+            "{} sets of centres for {} points",
+            centres.len(),
+            points.len()
+        );
+        // SAFETY: `runs_here` found this table's instructions.
+        unsafe { (self.nearest_of_16)(points, centres, nearest) }
     }
 
     /// A bit for each sum of a block that is `least` or more, the first one the lowest.

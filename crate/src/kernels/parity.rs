@@ -496,6 +496,20 @@ fn look_ups_and_rows_agree_to_the_bit() {
                 table.name()
             );
         }
+        for subspaces in [1, 4, 300] {
+            let points = numbers.floats(2 * subspaces, 1.0);
+            let mut centres = numbers.floats(32 * subspaces, 1.0);
+            // Of two that are the same the first one is.
+            (centres[9], centres[25]) = (centres[4], centres[20]);
+            let sets = centres.as_chunks::<16>().0.as_chunks::<2>().0;
+            for sets in [sets, &sets[..1]] {
+                let [mut got, mut want] = [vec![0; subspaces], vec![0; subspaces]];
+                table.nearest_of_16(points.as_chunks().0, sets, &mut got);
+                scalar().nearest_of_16(points.as_chunks().0, sets, &mut want);
+                assert_eq!(got, want, "{} {subspaces}", table.name());
+                assert!(got[0] != 9 && got.iter().all(|nearest| *nearest < 16));
+            }
+        }
         for least in [0u16, 1, 7, 255, 256, 32_768, 65_535] {
             let sums = std::array::from_fn(|row| match row % 5 {
                 0 => least,

@@ -109,6 +109,17 @@ pub(super) fn look_up_bytes(
     }
 }
 
+/// The set of centres of each point: its own, or the one that there is.
+#[inline(always)]
+pub(super) fn centres_of<'a>(
+    points: &'a [[f32; 2]],
+    centres: &'a [[Sixteen; 2]],
+) -> impl Iterator<Item = (&'a [f32; 2], &'a [Sixteen; 2])> {
+    let step = usize::from(centres.len() > 1);
+    let of = move |(at, point)| (point, &centres[at * step]);
+    points.iter().enumerate().map(of)
+}
+
 /// Blocks `blocks` of `codes`, two at a time, with the two after them, and the sums of both; where only one
 /// is left, it comes twice.
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
 use super::portable::{self, RowAt, store_row, two_roundings};
-use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Then, Tiles, rows};
+use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Sixteen, Then, Tiles, rows};
 
 const NR: usize = 8;
 const MR: usize = 4;
@@ -24,6 +24,7 @@ pub(super) const TABLE: Kernels = Kernels {
     at_least,
     look_ups: portable::look_ups,
     look_up_bytes: portable::look_up_bytes,
+    nearest_of_16,
     hamming_u64,
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
@@ -49,6 +50,15 @@ pub(super) static SEVENS: Kernels = Kernels {
     multiply: multiply_sevens,
     ..TABLE
 };
+
+fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u8]) {
+    let all = portable::centres_of(points, centres).zip(nearest);
+    for (([x, y], [first, second]), nearest) in all {
+        let distance = |at: usize| (x - first[at]) * (x - first[at]) + (y - second[at]) * (y - second[at]);
+        let nearer = |best: usize, at: usize| if distance(at) < distance(best) { at } else { best };
+        *nearest = (1..16).fold(0, nearer) as u8;
+    }
+}
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     a.iter()

@@ -30,6 +30,7 @@ pub(super) const TABLE: Kernels = Kernels {
     at_least,
     look_ups,
     look_up_bytes,
+    nearest_of_16,
     hamming_u64,
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
@@ -355,6 +356,24 @@ fn look_up_bytes(products: &[Sixteen], extents: &[[f32; 2]], inverse: f32, bytes
         );
         // SAFETY: 16 bytes, as many as are written.
         unsafe { v128_store(bytes.as_mut_ptr().cast(), u8x16_narrow_i16x8(low, high)) };
+    }
+}
+
+fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u8]) {
+    let all = portable::centres_of(points, centres).zip(nearest);
+    for (([x, y], [first, second]), nearest) in all {
+        let (x, y) = (f32x4_splat(*x), f32x4_splat(*y));
+        let distance = |a, b| {
+            let (a, b) = (f32x4_sub(x, a), f32x4_sub(y, b));
+            f32x4_add(f32x4_mul(a, a), f32x4_mul(b, b))
+        };
+        let ([a, b, c, d], [e, f, g, h]) = (quarters(first), quarters(second));
+        let all = [distance(a, e), distance(b, f), distance(c, g), distance(d, h)];
+        let least = f32x4_splat(best_of(all, |a, b| f32x4_pmin(b, a)));
+        let [a, b, c, d] = all.map(|four| f32x4_eq(four, least));
+        let found = i8x16_narrow_i16x8(i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
+        // None is, where they are not numbers.
+        *nearest = (i8x16_bitmask(found).trailing_zeros() & 15) as u8;
     }
 }
 
