@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
+use super::transformer::Transformer;
 use super::{BlockSums, Kernels, Norm, Sixteen, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of eight sums.
@@ -35,8 +36,12 @@ pub(super) const TABLE: Kernels = Kernels {
     overlaps_u64,
     quantise,
     multiply,
-    layer_norm,
     gemm_f32,
+    transformer: Some(TRANSFORMER),
+};
+
+pub(super) const TRANSFORMER: Transformer = Transformer {
+    layer_norm,
     attention,
     quick_gelu,
     gelu,

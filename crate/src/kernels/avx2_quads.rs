@@ -7,6 +7,7 @@ use super::attention::{self, AttentionShape};
 use super::avx2::{self, NR};
 use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
 use super::portable::{RowAt, store_row};
+use super::transformer::Transformer;
 use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Rows of a tile: 6 × 2 sums, two weights and a broadcast fit sixteen registers.
@@ -23,7 +24,10 @@ pub(super) static VNNI: Kernels = Kernels {
     },
     quantise: quantise_quads,
     multiply: multiply_quads,
-    attention: attention_vnni,
+    transformer: Some(Transformer {
+        attention: attention_vnni,
+        ..avx2::TRANSFORMER
+    }),
     ..avx2::TABLE
 };
 

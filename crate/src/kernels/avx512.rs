@@ -7,6 +7,7 @@ use super::avx2;
 use super::avx512_index::{dot_i8, dot_i8_rows, dot_i8_rows_vnni, fast_scan, hamming_u64};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
+use super::transformer::Transformer;
 use super::{Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of sixteen sums.
@@ -37,12 +38,14 @@ pub(super) static TABLE: Kernels = Kernels {
     overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_pairs,
     multiply: multiply_pairs,
-    layer_norm,
     gemm_f32,
-    attention,
-    quick_gelu,
-    gelu,
-    softmax_rows,
+    transformer: Some(Transformer {
+        layer_norm,
+        attention,
+        quick_gelu,
+        gelu,
+        softmax_rows,
+    }),
 };
 
 /// A constant: AMX's table begins as this one.
@@ -65,12 +68,14 @@ pub(super) const VNNI: Kernels = Kernels {
     overlaps_u64: avx2::overlaps_u64,
     quantise: quantise_quads,
     multiply: multiply_quads,
-    layer_norm,
     gemm_f32,
-    attention: attention_vnni,
-    quick_gelu,
-    gelu,
-    softmax_rows,
+    transformer: Some(Transformer {
+        layer_norm,
+        attention: attention_vnni,
+        quick_gelu,
+        gelu,
+        softmax_rows,
+    }),
 };
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]

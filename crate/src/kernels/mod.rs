@@ -35,6 +35,7 @@ mod rows;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
+mod transformer;
 #[cfg(target_arch = "x86_64")]
 mod vpopcntdq;
 
@@ -45,10 +46,7 @@ use packed::Layout;
 pub use packed::{AttentionScratch, PackedF32, PackedI8, Rows};
 #[cfg(feature = "photos")]
 pub(crate) use portable::nearest;
-
-/// Attention's signature: query, key, value; shape; mask; output; scratch.
-type Attention =
-    unsafe fn([&[f32]; 3], AttentionShape, Option<&[f32]>, &mut [f32], &mut AttentionScratch);
+use transformer::Transformer;
 
 /// The signature of `dot_i8_rows`: codes, query, ids, output.
 type DotRows = unsafe fn(&[i8], &[i16], &[u32], &mut [i32]);
@@ -123,13 +121,13 @@ pub struct Kernels {
     overlaps_u64: Overlaps,
     quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
     multiply: unsafe fn(&Rows, &PackedI8, Then, &mut [f32]),
-    layer_norm: unsafe fn(&[f32], Norm, &mut [f32]),
     gemm_f32: unsafe fn(&[f32], usize, &PackedF32, &mut [f32]),
-    attention: Attention,
-    quick_gelu: unsafe fn(&mut [f32]),
-    gelu: unsafe fn(&mut [f32]),
-    softmax_rows: unsafe fn(&mut [f32], usize),
+    /// None where the build does not encode.
+    transformer: Option<Transformer>,
 }
+
+/// Whether the build encodes: in wasm the index alone is to be small.
+const ENCODES: bool = cfg!(any(feature = "photos", not(target_arch = "wasm32")));
 
 impl std::fmt::Debug for Kernels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -448,7 +446,7 @@ impl Kernels {
     /// where asked.
     ///
     /// # Panics
-    /// When `a` has no whole rows, or `norm` not `k` columns; so does `layer_norm`.
+    /// When `a` has no whole rows, or `norm` not `k` columns.
     pub fn quantise(&self, a: &[f32], k: usize, norm: Option<Norm>, rows: &mut Rows) {
         assert!(k > 0 && a.len().is_multiple_of(k), "rows of {k}");
         if let Some(norm) = norm {
@@ -471,15 +469,6 @@ impl Kernels {
         // SAFETY: `runs_here` found this table's instructions; the lengths agree with the shapes, and
         // `PackedI8::new` and `quantise` made panels and rows whole.
         unsafe { (self.multiply)(a, w, then, out) }
-    }
-
-    /// Normalises rows (Ba, Kiros and Hinton 2016).
-    pub fn layer_norm(&self, x: &[f32], norm: Norm, out: &mut [f32]) {
-        let k = norm.scale.len();
-        assert!(k > 0 && x.len().is_multiple_of(k), "rows of {k}");
-        assert_eq!((norm.bias.len(), out.len()), (k, x.len()), "a norm of {k}");
-        // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.layer_norm)(x, norm, out) }
     }
 
     /// Packs f32 weights `w` `[k, n]` with one bias a column.
@@ -507,59 +496,5 @@ impl Kernels {
         assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
         // SAFETY: `runs_here` found this table's instructions.
         unsafe { (self.gemm_f32)(a, m, w, out) }
-    }
-
-    /// softmax(q·kᵀ·scale + mask)·v for every head; `q`, `k`, `v` and `out` are `[t, heads, d]`, the
-    /// additive mask is `[t, t]`.
-    ///
-    /// # Panics
-    /// When a length is not the shape's.
-    pub fn attention(
-        &self,
-        qkv: [&[f32]; 3],
-        shape: AttentionShape,
-        mask: Option<&[f32]>,
-        out: &mut [f32],
-        scratch: &mut AttentionScratch,
-    ) {
-        let AttentionShape { t, heads, d, .. } = shape;
-        assert!(
-            qkv.iter().all(|x| x.len() == t * heads * d),
-            "q, k, v [{t}, {heads}, {d}]"
-        );
-        assert_eq!(out.len(), t * heads * d, "output [{t}, {heads}, {d}]");
-        assert!(
-            mask.is_none_or(|mask| mask.len() == t * t),
-            "mask [{t}, {t}]"
-        );
-        assert!(t > 0 && heads > 0 && d > 0, "an empty attention");
-        assert!(t <= attention::MOST_TOKENS, "{t} tokens");
-        // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.attention)(qkv, shape, mask, out, scratch) }
-    }
-
-    /// x·σ(1.702·x) in place, as CLIP was trained with.
-    pub fn quick_gelu(&self, x: &mut [f32]) {
-        // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.quick_gelu)(x) }
-    }
-
-    /// x·Φ(x) in place (Hendrycks and Gimpel 2016), erf to 5·10⁻⁷.
-    pub fn gelu(&self, x: &mut [f32]) {
-        // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.gelu)(x) }
-    }
-
-    /// The softmax of each row of `columns` values, in place.
-    ///
-    /// # Panics
-    /// When the length is no multiple of `columns`.
-    pub fn softmax_rows(&self, x: &mut [f32], columns: usize) {
-        assert!(
-            columns > 0 && x.len().is_multiple_of(columns),
-            "rows of {columns}"
-        );
-        // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.softmax_rows)(x, columns) }
     }
 }

@@ -4,7 +4,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::FAST_SCAN_ROWS;
 use super::packed::{PackedF32, PackedI8};
-use super::{Sixteen, Then};
+use super::{ENCODES, Sixteen, Then};
 
 /// Partial sums kept apart, so that a sum needs no order.
 pub(super) const LANES: usize = 16;
@@ -403,6 +403,7 @@ pub(super) fn store_row<const NR: usize>(
     }
     match then {
         Then::Store | Then::Add => {}
+        _ if !ENCODES => unreachable!("a build that does not encode"),
         Then::QuickGelu => quick_gelu(&mut values),
         Then::Gelu => gelu(&mut values),
         Then::GeluTanh => gelu_tanh(&mut values),

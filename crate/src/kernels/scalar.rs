@@ -3,6 +3,7 @@
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedI8, Rows};
 use super::portable::{self, RowAt, store_row, two_roundings};
+use super::transformer::Transformer;
 use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Sixteen, Then, Tiles, rows};
 
 const NR: usize = 8;
@@ -29,12 +30,14 @@ pub(super) const TABLE: Kernels = Kernels {
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply,
-    layer_norm: rows::layer_norm,
     gemm_f32: |a, m, w, out| portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings),
-    attention,
-    quick_gelu: portable::quick_gelu,
-    gelu: portable::gelu,
-    softmax_rows: portable::softmax_rows,
+    transformer: Some(Transformer {
+        layer_norm: rows::layer_norm,
+        attention,
+        quick_gelu: portable::quick_gelu,
+        gelu: portable::gelu,
+        softmax_rows: portable::softmax_rows,
+    }),
 };
 
 const SEVENS_LAYOUT: Layout = Layout::Sevens { nr: NR };

@@ -5,7 +5,8 @@ use core::arch::wasm32::*;
 use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, store_row, two_roundings};
-use super::{BlockSums, FAST_SCAN_ROWS, Kernels, Sixteen, Then, Tiles, rows};
+use super::transformer::Transformer;
+use super::{BlockSums, ENCODES, FAST_SCAN_ROWS, Kernels, Sixteen, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of four sums.
 const NR: usize = 8;
@@ -35,12 +36,20 @@ pub(super) const TABLE: Kernels = Kernels {
     overlaps_u64,
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply,
-    layer_norm: rows::layer_norm,
     gemm_f32,
-    attention,
-    quick_gelu: portable::quick_gelu,
-    gelu: portable::gelu,
-    softmax_rows: portable::softmax_rows,
+    transformer: TRANSFORMER,
+};
+
+const TRANSFORMER: Option<Transformer> = if ENCODES {
+    Some(Transformer {
+        layer_norm: rows::layer_norm,
+        attention,
+        quick_gelu: portable::quick_gelu,
+        gelu: portable::gelu,
+        softmax_rows: portable::softmax_rows,
+    })
+} else {
+    None
 };
 
 fn gemm_f32(a: &[f32], m: usize, w: &PackedF32, out: &mut [f32]) {
@@ -242,11 +251,13 @@ impl Sums {
 
     /// Adds 16 bytes of codes, looked up in the tables of the lower and of the upper halves.
     #[inline(always)]
-    fn add(&mut self, codes: &[u8; 16], [low, high]: [v128; 2]) {
+    fn add(&mut self, codes: &[u8; 16], [low, high]: [v128; 2], fifteen: v128) {
         // SAFETY: 16 bytes, as many as are read.
         let codes = unsafe { v128_load(codes.as_ptr().cast()) };
-        let low = u8x16_swizzle(low, v128_and(codes, u8x16_splat(15)));
-        let both = u8x16_add(low, u8x16_swizzle(high, u8x16_shr(codes, 4)));
+        let low = u8x16_swizzle(low, v128_and(codes, fifteen));
+        // Shifts of bytes are made of others.
+        let upper = v128_and(u16x8_shr(codes, 4), fifteen);
+        let both = u8x16_add(low, u8x16_swizzle(high, upper));
         self.both = i16x8_add(self.both, both);
         self.odd = i16x8_add(self.odd, u16x8_shr(both, 8));
     }
@@ -255,6 +266,8 @@ impl Sums {
 /// Each half of a block by itself and spelled out: in a build for size, loops over arrays of registers stay loops
 /// over memory.
 fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    // A constant would be made anew at each use.
+    let fifteen = u8x16_splat(std::hint::black_box(15));
     for (at, sums) in blocks.iter().zip(sums.chunks_exact_mut(FAST_SCAN_ROWS)) {
         let block = &codes[*at as usize * tables.len()..][..tables.len()];
         let (mut first, mut second) = (Sums::zero(), Sums::zero());
@@ -268,8 +281,8 @@ fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
                     v128_load(high.as_ptr().cast()),
                 ]
             };
-            first.add(upper, tables);
-            second.add(lower, tables);
+            first.add(upper, tables, fifteen);
+            second.add(lower, tables, fifteen);
         }
         let (mine, others) = sums.split_at_mut(16);
         store_sums(first.both, first.odd, mine);
@@ -430,12 +443,48 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     for panel in 0..w.n.div_ceil(NR) {
         for row in (0..m).step_by(MR) {
             match m - row {
-                1 => tile::<1>(row, panel, w, a, then, out),
-                2 => tile::<2>(row, panel, w, a, then, out),
-                3 => tile::<3>(row, panel, w, a, then, out),
-                _ => tile::<MR>(row, panel, w, a, then, out),
+                1 if ENCODES => tile::<1>(row, panel, w, a, then, out),
+                2 if ENCODES => tile::<2>(row, panel, w, a, then, out),
+                3 if ENCODES => tile::<3>(row, panel, w, a, then, out),
+                _ => tile_of_four(row, panel, w, a, then, out),
             }
         }
+    }
+}
+
+/// What a row's pair of values adds to its eight sums.
+#[inline(always)]
+fn add_pair(sums: &mut [v128; 2], x: &[i16; 2], w: [v128; 2]) {
+    // SAFETY: a pair is the four bytes that are read.
+    let x = unsafe { v128_load32_splat(x.as_ptr().cast()) };
+    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(x, w[0]));
+    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(x, w[1]));
+}
+
+/// Four rows by eight columns, spelled out as [`tile_f32`] is; where fewer are left, the last one takes the others'
+/// places.
+fn tile_of_four(row: usize, panel: usize, w: &PackedI8, q: &Rows, then: Then, out: &mut [f32]) {
+    let last = q.scale.len() - 1;
+    let pairs = |r: usize| q.wide[(row + r).min(last) * w.kp..][..w.kp].as_chunks::<2>().0.iter();
+    let zero = [i32x4_splat(0); 2];
+    let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
+    let rows = pairs(0).zip(pairs(1)).zip(pairs(2).zip(pairs(3)));
+    let weights = w.data[panel * NR * w.kp..][..NR * w.kp].as_chunks::<16>().0;
+    for (w, ((e, f), (g, h))) in weights.iter().zip(rows) {
+        // SAFETY: 16 bytes are two loads of 8.
+        let w = unsafe {
+            [
+                i16x8_load_extend_i8x8(w.as_ptr().cast()),
+                i16x8_load_extend_i8x8(w.as_ptr().add(8).cast()),
+            ]
+        };
+        add_pair(&mut a, e, w);
+        add_pair(&mut b, f, w);
+        add_pair(&mut c, g, w);
+        add_pair(&mut d, h, w);
+    }
+    for (r, sums) in [a, b, c, d].iter().enumerate().take(last + 1 - row) {
+        store_sums_i32(sums, (row + r, panel), w, q, then, out);
     }
 }
 
@@ -467,18 +516,30 @@ fn tile<const ROWS: usize>(
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        let mut lanes = [0i32; NR];
-        // SAFETY: `lanes` holds the 32 bytes that are written.
-        unsafe {
-            v128_store(lanes.as_mut_ptr().cast(), sums[0]);
-            v128_store(lanes.as_mut_ptr().add(4).cast(), sums[1]);
-        }
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store_row(&lanes, at, w, then, out);
+        store_sums_i32(sums, (row + r, panel), w, q, then, out);
     }
+}
+
+/// Brings the eight sums of a row back to f32.
+fn store_sums_i32(
+    sums: &[v128; 2],
+    (row, panel): (usize, usize),
+    w: &PackedI8,
+    q: &Rows,
+    then: Then,
+    out: &mut [f32],
+) {
+    let mut lanes = [0i32; NR];
+    // SAFETY: `lanes` holds the 32 bytes that are written.
+    unsafe {
+        v128_store(lanes.as_mut_ptr().cast(), sums[0]);
+        v128_store(lanes.as_mut_ptr().add(4).cast(), sums[1]);
+    }
+    let at = RowAt {
+        row,
+        column: panel * NR,
+        scale: q.scale[row],
+        offset: 0,
+    };
+    store_row(&lanes, at, w, then, out);
 }
