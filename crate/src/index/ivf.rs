@@ -12,8 +12,11 @@ use super::lvq::{Dots, Lvq, LvqQuery};
 use super::random::Random;
 use crate::kernels::Kernels;
 
-/// Lists a square root of the rows: between what a query spends on centroids and on rows.
+/// Lists a square root of the rows: between what a query spends on centroids and on rows. Of many rows, half as many
+/// more: their sketch costs a query little, and shorter lists save it a quarter; learning them takes longer.
 const LISTS_PER_ROOT: f64 = 3.0;
+const MORE_LISTS: f64 = 1.5;
+const MANY_ROWS: f64 = 250_000.0;
 /// Rows of a list, at least and on average: a shorter one costs a block of codes all the same.
 const ROWS_PER_LIST: usize = 32;
 /// Rows to learn from, a list.
@@ -174,7 +177,8 @@ impl Lists {
 
     /// How many lists suit so many rows.
     pub fn count_for(rows: usize) -> usize {
-        let by_root = ((rows as f64).sqrt() * LISTS_PER_ROOT) as usize;
+        let more = (rows as f64 / MANY_ROWS).powf(0.25).clamp(1.0, MORE_LISTS);
+        let by_root = ((rows as f64).sqrt() * LISTS_PER_ROOT * more) as usize;
         by_root.min(rows / ROWS_PER_LIST).max(1)
     }
 

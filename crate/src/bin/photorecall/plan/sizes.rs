@@ -8,8 +8,9 @@ use photorecall::library::{Library, ModelRef, Photo};
 
 /// What `photorecall plan --help` ends with.
 pub const FORMULAS: &str = "\
-Formulas, in bytes: n photos of d axes in N shards of m = n/N, each with L = ⌊3·√m⌋ lists, or ⌊m/32⌋ where that
-is less, and s = 4·⌈d/8⌉ subspaces; r is a photo's record: assumed, or that of a library that --like names.
+Formulas, in bytes: n photos of d axes in N shards of m = n/N, each with L = ⌊3·√m⌋ lists, (m/250,000)^¼ times
+as many from 250,000 photos on, 1.5 times at most, or ⌊m/32⌋ where that is less, and s = 4·⌈d/8⌉ subspaces; r is a
+photo's record: assumed, or that of a library that --like names.
 
   flat             n·(3·d + 8 + r)                      8-bit codes and halves: what has not been sealed yet
   compact          N·(16·s·⌈m/32⌉ + m·(d + 8)           4-bit codes that are scanned, 8-bit ones that decide
