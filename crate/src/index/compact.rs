@@ -18,7 +18,7 @@ use super::lvq::Lvq;
 use super::planner::{Bearing, Effort, Explanation, Plan, Recall};
 use super::pq::Pq;
 use super::scan::{Met, Reach};
-use super::sketch::Sketch;
+use super::sketch::{NEAR_LISTS, Sketch};
 use super::{Bitset, Hit};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
@@ -30,8 +30,6 @@ const ENTRIES: usize = 2;
 pub(super) const FIRST_LISTS: usize = 8;
 /// By how much more lists than on average one query may need.
 pub(super) const REACH_MOST: f64 = 4.0;
-/// Lists that are compared with a query before it is known how far it has to go.
-const NEAR_LISTS: usize = 64;
 /// By how much a walk may be lengthened, for more hits or for hidden rows.
 const WALK_MOST: f64 = 4.0;
 
@@ -200,9 +198,10 @@ impl Compact {
         let dim = trained.mean.len();
         let (lists, order) = trained.deal(rows, vector);
         let list_of = lists.of_rows();
-        scan.encode(rows, dim, |row, out| {
-            vector(order[row] as usize, out);
-            lists.centroids.take_from(list_of[row] as usize, out);
+        scan.encode_across(rows, dim, |row, residual, x| {
+            vector(order[row] as usize, x);
+            residual.copy_from_slice(x);
+            lists.centroids.take_from(list_of[row] as usize, residual);
         });
         let parts = Parts {
             lists,
@@ -330,7 +329,7 @@ impl Compact {
     ) -> (Prepared, &'static str, (Reach, usize)) {
         let Parts { lists, plan, .. } = &self.parts;
         let mut query = self.parts.unranked(search.query, kernels);
-        let pays = |count: usize| count < lists.len() / 2 && search.recall != Recall::Exact;
+        let pays = |count: usize| Sketch::pays(count, lists.len()) && search.recall != Recall::Exact;
         let looks = match pays(NEAR_LISTS) {
             true => self.sketch.looks(&query.tables, kernels),
             false => Vec::new(),

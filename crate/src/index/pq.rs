@@ -10,7 +10,7 @@
 
 use super::parallel::fill_rows;
 use super::random::Random;
-use crate::kernels::{FAST_SCAN_MOST, FAST_SCAN_ROWS, Kernels};
+use crate::kernels::{FAST_SCAN_MOST, FAST_SCAN_ROWS, Kernels, Sixteen};
 
 /// Centres of a subspace.
 const CENTRES: usize = 16;
@@ -20,6 +20,8 @@ const AXES: usize = 2;
 const PART: usize = AXES * CENTRES;
 /// Rounds of k-means in a subspace.
 const ROUNDS: usize = 8;
+/// How often a row's codes are chosen again, so that they leave nothing in its direction.
+const TURNS: usize = 2;
 
 /// Rows of four-bit codes and their codebook.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +53,11 @@ impl Tables {
 /// Subspaces for `dim` axes: a multiple of four, the axes past the end being zero.
 fn subspaces(dim: usize) -> usize {
     dim.div_ceil(4 * AXES) * 4
+}
+
+/// A vector of zeros, by subspaces: the axes past the end stay so.
+fn points(subspaces: usize) -> Vec<[f32; AXES]> {
+    vec![[0.0; AXES]; subspaces]
 }
 
 /// The two axes of a subspace.
@@ -100,18 +107,69 @@ impl Pq {
         dim: usize,
         residual: impl Fn(usize, &mut [f32]) + Sync,
     ) {
+        let kernels = Kernels::best();
+        self.encode_by(rows, |row, sets, nearest| {
+            let mut points = points(sets.len());
+            residual(row, &mut points.as_flattened_mut()[..dim]);
+            kernels.nearest_of_16(&points, sets, nearest);
+        });
+    }
+
+    /// Encodes `rows` rows so that what their codes leave is at right angles to them; `both(row, residual, vector)`
+    /// fills the residual and the row itself in, each `[dim]`.
+    ///
+    /// A query that is near to a row lies in its direction more than in any other, so that there an error counts most:
+    /// Guo et al. 2020, "Accelerating large-scale inference with anisotropic vector quantization". With r the residual,
+    /// c its centres and x the row, the least |r − c|² + 2λ·(r − c)·x is that of the centres nearest to r + λ·x; so λ
+    /// grows by (r − c)·x until that is next to nothing.
+    pub(super) fn encode_across(
+        &mut self,
+        rows: usize,
+        dim: usize,
+        both: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+    ) {
+        let kernels = Kernels::best();
+        self.encode_by(rows, |row, sets, nearest| {
+            let [mut residual, mut vector] = [points(sets.len()), points(sets.len())];
+            both(
+                row,
+                &mut residual.as_flattened_mut()[..dim],
+                &mut vector.as_flattened_mut()[..dim],
+            );
+            let mut moved = residual.clone();
+            for turn in 0..=TURNS {
+                kernels.nearest_of_16(&moved, sets, nearest);
+                if turn == TURNS {
+                    break;
+                }
+                let all = residual.iter().zip(&vector).zip(sets.iter().zip(&*nearest));
+                let left: f32 = all
+                    .map(|(([x, y], [along, up]), ([first, second], at))| {
+                        let at = usize::from(*at);
+                        (x - first[at]) * along + (y - second[at]) * up
+                    })
+                    .sum();
+                for (moved, along) in moved.as_flattened_mut().iter_mut().zip(vector.as_flattened()) {
+                    *moved += left * along;
+                }
+            }
+        });
+    }
+
+    /// `code(row, sets of centres, nearest)` tells which centre of each subspace a row gets.
+    fn encode_by(
+        &mut self,
+        rows: usize,
+        code: impl Fn(usize, &[[Sixteen; AXES]], &mut [u8]) + Sync,
+    ) {
         let block_bytes = self.block_bytes();
         let sets = self.codebook.as_chunks::<CENTRES>().0.as_chunks::<AXES>().0;
-        let kernels = Kernels::best();
         self.codes = vec![0; rows.div_ceil(FAST_SCAN_ROWS) * block_bytes];
         fill_rows(&mut self.codes, block_bytes, |block, out| {
-            // The axes past the end stay zero.
-            let mut vector = vec![0.0; AXES * sets.len()];
             let mut nearest = vec![0; sets.len()];
             let first = block * FAST_SCAN_ROWS;
             for row in first..rows.min(first + FAST_SCAN_ROWS) {
-                residual(row, &mut vector[..dim]);
-                kernels.nearest_of_16(vector.as_chunks().0, sets, &mut nearest);
+                code(row, sets, &mut nearest);
                 let pairs = nearest.as_chunks::<2>().0.iter();
                 let places = out[row - first..].iter_mut().step_by(FAST_SCAN_ROWS);
                 places

@@ -12,6 +12,9 @@ use super::pq::{Pq, Tables};
 use super::scan::{places, within};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
+/// Lists that are compared with a query before it is known how far it has to go.
+pub(super) const NEAR_LISTS: usize = 64;
+
 /// The directions of lists.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sketch {
@@ -22,13 +25,25 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    /// Of these lists, in the codebook of `scan`.
+    /// Whether `count` lists of so many are found by it sooner than by comparing all of them.
+    pub fn pays(count: usize, lists: usize) -> bool {
+        count < lists / 2
+    }
+
+    /// Of these lists, in the codebook of `scan`; without their directions where those are of no use.
     pub fn of(lists: &Lists, scan: &Pq) -> Self {
         let (count, dim) = (lists.len(), lists.centroids.dim());
         let mut directions: Vec<f32> = (0..count)
             .flat_map(|list| lists.centroids.vector(list))
             .collect();
         let mean = mean_of(&directions, dim);
+        if !Self::pays(NEAR_LISTS, count) {
+            return Self {
+                directions: Pq::default(),
+                mean,
+                count,
+            };
+        }
         for direction in directions.chunks_exact_mut(dim) {
             let norm = square(direction).sqrt().max(f64::from(f32::MIN_POSITIVE));
             direction

@@ -62,6 +62,22 @@ macro_rules! ready {
     };
 }
 
+/// What [`Remote::files`] names.
+fn files_of(segments: &[Stored]) -> Vec<(String, Beside)> {
+    let beside = |stored: &Stored| match stored.ranges {
+        Some(beside) => (stored.ranges_name(), beside),
+        None => {
+            let Stored { bytes, crc32, .. } = *stored;
+            (stored.name.clone(), Beside { bytes, crc32 })
+        }
+    };
+    let shared = segments.iter().filter_map(|stored| stored.codebook.as_ref());
+    let codebooks: BTreeMap<_, _> = shared
+        .map(|shared| (shared.name.clone(), shared.beside))
+        .collect();
+    segments.iter().map(beside).chain(codebooks).collect()
+}
+
 impl Remote {
     /// The files that [`Remote::open`] reads, each with its length and checksum: for each segment the one
     /// beside it, or the segment itself; and the codebooks, which come last.
@@ -69,21 +85,7 @@ impl Remote {
     /// # Errors
     /// When the manifest is damaged or too new.
     pub fn files(manifest: &[u8]) -> Result<Vec<(String, Beside)>> {
-        let segments = Manifest::from_bytes(manifest)?.listing.segments;
-        let mut files = Vec::with_capacity(segments.len());
-        let mut codebooks = BTreeMap::new();
-        for stored in segments {
-            files.push(match stored.ranges {
-                Some(beside) => (stored.ranges_name(), beside),
-                None => {
-                    let Stored { bytes, crc32, .. } = stored;
-                    (stored.name, Beside { bytes, crc32 })
-                }
-            });
-            codebooks.extend(stored.codebook.map(|shared| (shared.name, shared.beside)));
-        }
-        files.extend(codebooks);
-        Ok(files)
+        Ok(files_of(&Manifest::from_bytes(manifest)?.listing.segments))
     }
 
     /// Bytes of all segments; `None` when none of them can be read in ranges.
@@ -101,8 +103,8 @@ impl Remote {
     /// # Errors
     /// When a file is missing, damaged or too new.
     pub fn open(manifest: &[u8], mut read: impl FnMut(&str) -> Result<Vec<u8>>) -> Result<Self> {
-        let files = Self::files(manifest)?;
         let Manifest { listing, deleted } = Manifest::from_bytes(manifest)?;
+        let files = files_of(&listing.segments);
         let mut remote = Self {
             model: listing.model,
             generation: listing.generation,
