@@ -8,10 +8,12 @@
 //! Pq4                d/4                     codebook  16 look-ups in registers  pq
 //! RaBitQ(bits)       bits·d/8 + 8            nothing   bits that are shared  rabitq
 //! ```
-//! Each is of vectors around zero: of what a list's centroid, or the mean of all, leaves.
+//! Each is of vectors around zero: of what a list's centroid, or the mean of all, leaves. What the coarser ones leave
+//! of that is at right angles to the row ([`across`](super::across)).
 
 use std::ops::Range;
 
+use super::across::Both;
 use super::graph::Compare;
 use super::halves::Halves;
 use super::lvq::{Dots, Lvq, LvqQuery};
@@ -67,7 +69,7 @@ pub(super) enum Ready {
 }
 
 impl Codes {
-    /// Of `rows` vectors `[dim]` around zero; `vector(row, out)` fills one in.
+    /// Of `rows` residuals `[dim]`, of which `both` also tells the rows.
     ///
     /// # Panics
     /// When there are no rows or no axes, or a subspace of none.
@@ -75,23 +77,24 @@ impl Codes {
         code: Code,
         (rows, dim): (usize, usize),
         seed: u64,
-        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+        both: Both<'_>,
     ) -> Self {
-        let sample = || Random(seed).vectors((rows, dim), SAMPLE, vector);
+        let vector = |row: usize, out: &mut [f32]| both(row, out, &mut vec![0.0; dim]);
+        let sample = || Random(seed).vectors((rows, dim), SAMPLE, &vector);
         match code {
             Code::F16 => Self::F16(Halves::encode((rows, dim), vector)),
             Code::Int8 => Self::Int8(Lvq::encode(vec![0.0; dim], rows, vector)),
             Code::Pq8 { axes } => {
                 let mut codes = Pq8::train(&sample(), dim, axes, seed);
-                codes.encode((rows, dim), vector);
+                codes.encode((rows, dim), both);
                 Self::Pq8(codes)
             }
             Code::Pq4 => {
                 let mut codes = Pq::train(&sample(), dim, seed);
-                codes.encode(rows, dim, vector);
+                codes.encode_across(rows, dim, both);
                 Self::Pq4(codes)
             }
-            Code::RaBitQ(bits) => Self::RaBitQ(RaBitQ::encode(bits, (rows, dim), seed, vector)),
+            Code::RaBitQ(bits) => Self::RaBitQ(RaBitQ::encode(bits, (rows, dim), seed, both)),
         }
     }
 

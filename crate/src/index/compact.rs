@@ -198,7 +198,7 @@ impl Compact {
         let dim = trained.mean.len();
         let (lists, order) = trained.deal(rows, vector);
         let list_of = lists.of_rows();
-        scan.encode_across(rows, dim, |row, residual, x| {
+        scan.encode_across(rows, dim, &|row, residual, x| {
             vector(order[row] as usize, x);
             residual.copy_from_slice(x);
             lists.centroids.take_from(list_of[row] as usize, residual);

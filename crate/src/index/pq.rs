@@ -8,6 +8,7 @@
 //! is that of André, Kermarrec and Le Scouarnec 2015 ("fast scan"), see
 //! [`Kernels::fast_scan`](crate::kernels::Kernels::fast_scan).
 
+use super::across::{Both, across};
 use super::parallel::fill_rows;
 use super::random::Random;
 use crate::kernels::{FAST_SCAN_MOST, FAST_SCAN_ROWS, Kernels, Sixteen};
@@ -20,8 +21,6 @@ const AXES: usize = 2;
 const PART: usize = AXES * CENTRES;
 /// Rounds of k-means in a subspace.
 const ROUNDS: usize = 8;
-/// How often a row's codes are chosen again, so that they leave nothing in its direction.
-const TURNS: usize = 2;
 
 /// Rows of four-bit codes and their codebook.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,44 +114,25 @@ impl Pq {
         });
     }
 
-    /// Encodes `rows` rows so that what their codes leave is at right angles to them; `both(row, residual, vector)`
-    /// fills the residual and the row itself in, each `[dim]`.
-    ///
-    /// A query that is near to a row lies in its direction more than in any other, so that there an error counts most:
-    /// Guo et al. 2020, "Accelerating large-scale inference with anisotropic vector quantization". With r the residual,
-    /// c its centres and x the row, the least |r − c|² + 2λ·(r − c)·x is that of the centres nearest to r + λ·x; so λ
-    /// grows by (r − c)·x until that is next to nothing.
-    pub(super) fn encode_across(
-        &mut self,
-        rows: usize,
-        dim: usize,
-        both: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
-    ) {
+    /// As [`Pq::encode`], [`across`] the rows.
+    pub(super) fn encode_across(&mut self, rows: usize, dim: usize, both: Both<'_>) {
         let kernels = Kernels::best();
-        self.encode_by(rows, |row, sets, nearest| {
-            let [mut residual, mut vector] = [points(sets.len()), points(sets.len())];
+        self.encode_by(rows, |at, sets, nearest| {
+            let [mut residual, mut row] = [points(sets.len()), points(sets.len())];
             both(
-                row,
+                at,
                 &mut residual.as_flattened_mut()[..dim],
-                &mut vector.as_flattened_mut()[..dim],
+                &mut row.as_flattened_mut()[..dim],
             );
-            let mut moved = residual.clone();
-            for turn in 0..=TURNS {
-                kernels.nearest_of_16(&moved, sets, nearest);
-                if turn == TURNS {
-                    break;
-                }
-                let all = residual.iter().zip(&vector).zip(sets.iter().zip(&*nearest));
-                let left: f32 = all
-                    .map(|(([x, y], [along, up]), ([first, second], at))| {
-                        let at = usize::from(*at);
-                        (x - first[at]) * along + (y - second[at]) * up
-                    })
-                    .sum();
-                for (moved, along) in moved.as_flattened_mut().iter_mut().zip(vector.as_flattened()) {
-                    *moved += left * along;
-                }
-            }
+            across(residual.as_flattened(), row.as_flattened(), |moved| {
+                kernels.nearest_of_16(moved.as_chunks().0, sets, nearest);
+                let all = residual.iter().zip(&row).zip(sets.iter().zip(&*nearest));
+                let left = all.map(|(([x, y], [along, up]), ([first, second], at))| {
+                    let at = usize::from(*at);
+                    (x - first[at]) * along + (y - second[at]) * up
+                });
+                left.sum()
+            });
         });
     }
 

@@ -6,6 +6,7 @@
 //! Jégou, Douze and Schmid 2011, "Product quantization for nearest neighbor search". In f32 and in memory, unlike
 //! [`Pq`](super::Pq), whose sixteen centres fit a register: for the same bytes it errs less and takes far longer.
 
+use super::across::{Both, across};
 use super::kmeans;
 use super::parallel::fill_rows;
 use super::random::Random;
@@ -61,21 +62,25 @@ impl Pq8 {
         self.codebook.len() / (self.axes * CENTRES)
     }
 
-    /// Encodes `rows` rows `[dim]`; `vector(row, out)` fills one in.
-    pub(super) fn encode(
-        &mut self,
-        (rows, dim): (usize, usize),
-        vector: impl Fn(usize, &mut [f32]) + Sync,
-    ) {
+    /// Encodes `rows` rows `[dim]`, [`across`] them.
+    pub(super) fn encode(&mut self, (rows, dim): (usize, usize), both: Both<'_>) {
         let (subspaces, axes) = (self.subspaces(), self.axes);
         let parts = self.codebook.chunks_exact(axes * CENTRES);
         self.codes = vec![0; rows * subspaces];
-        fill_rows(&mut self.codes, subspaces, |row, out| {
-            let mut x = vec![0.0; dim];
-            vector(row, &mut x);
-            for ((subspace, centres), code) in parts.clone().enumerate().zip(out) {
-                *code = nearest(centres, part(&x, subspace, axes));
-            }
+        fill_rows(&mut self.codes, subspaces, |at, codes| {
+            let [mut residual, mut row] = [vec![0.0; dim], vec![0.0; dim]];
+            both(at, &mut residual, &mut row);
+            across(&residual, &row, |moved| {
+                let mut left = 0.0;
+                for ((subspace, centres), code) in parts.clone().enumerate().zip(&mut *codes) {
+                    *code = nearest(centres, part(moved, subspace, axes));
+                    let centre = centres.iter().skip(usize::from(*code)).step_by(CENTRES);
+                    let pairs = part(&residual, subspace, axes).zip(centre);
+                    let products = pairs.zip(part(&row, subspace, axes));
+                    left += products.map(|((x, c), along)| (x - c) * along).sum::<f32>();
+                }
+                left
+            });
         });
     }
 

@@ -155,8 +155,9 @@ impl Quantised {
             }
         };
         let list_of = lists.of_rows();
-        let residual = |row: usize, out: &mut [f32]| {
-            vector(order[row] as usize, out);
+        let both = |row: usize, out: &mut [f32], x: &mut [f32]| {
+            vector(order[row] as usize, x);
+            out.copy_from_slice(x);
             if graph.is_empty() {
                 lists.centroids.take_from(list_of[row] as usize, out);
             } else {
@@ -164,7 +165,7 @@ impl Quantised {
                 pairs.for_each(|(x, mean)| *x -= mean);
             }
         };
-        let encode = |code| Codes::encode(code, (rows, dim), seed, &residual);
+        let encode = |code| Codes::encode(code, (rows, dim), seed, &both);
         let (codes, refine) = (encode(recipe.code), recipe.refine.map(encode));
         let index = Self {
             lists,

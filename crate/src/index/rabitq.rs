@@ -12,6 +12,7 @@
 //! search". Over random rotations y/(y·r) estimates r/|r|² without bias. The paper tries every scale at which
 //! an axis moves to another step of the grid; here a few dozen are, which costs a hundredth of its cosine.
 
+use super::across::{Both, across};
 use super::lvq::rounded;
 use super::parallel::{each, fill_rows};
 use super::rotation::Rotation;
@@ -87,23 +88,32 @@ pub(super) struct Planes {
 }
 
 impl RaBitQ {
-    /// Codes of `rows` vectors `[dim]`; `vector(row, out)` fills one in.
+    /// Codes of `rows` residuals `[dim]`, [`across`] their rows where those are not zero.
     ///
     /// # Panics
     /// When `dim` is 0.
-    pub fn encode(
+    pub(super) fn encode(
         bits: CodeBits,
         (rows, dim): (usize, usize),
         seed: u64,
-        vector: &(dyn Fn(usize, &mut [f32]) + Sync),
+        both: Both<'_>,
     ) -> Self {
         assert!(dim > 0, "vectors of no axes");
         let rotation = Rotation::new(dim, seed);
         let words = rotation.axes / 64;
         let codes = each(rows, |row| {
-            let mut x = vec![0.0; dim];
-            vector(row, &mut x);
-            code(bits, &rotation.of(&x))
+            let [mut residual, mut x] = [vec![0.0; dim], vec![0.0; dim]];
+            both(row, &mut residual, &mut x);
+            let (residual, x) = (rotation.of(&residual), rotation.of(&x));
+            let mut chosen = (Vec::new(), 0.0);
+            across(&residual, &x, |moved| {
+                chosen = code(bits, &residual, moved);
+                let half = bits.most() / 2.0;
+                let left = residual.iter().zip(&chosen.0).zip(&x);
+                let left = left.map(|((r, u), x)| (r - chosen.1 * (f32::from(*u) - half)) * x);
+                left.sum()
+            });
+            chosen
         });
         let mut planes = vec![0u64; rows * bits.count() * words];
         fill_rows(&mut planes, bits.count() * words, |row, out| {
@@ -263,10 +273,10 @@ fn set_planes(values: impl Iterator<Item = u32>, words: usize, planes: &mut [u64
     }
 }
 
-/// u and f of a row.
-fn code(bits: CodeBits, residual: &[f32]) -> (Vec<u8>, f32) {
+/// The u whose y lies nearest to `target` by the cosine, and f of the residual.
+fn code(bits: CodeBits, residual: &[f32], target: &[f32]) -> (Vec<u8>, f32) {
     let half = bits.most() / 2.0;
-    let most = residual.iter().fold(0f32, |most, r| most.max(r.abs()));
+    let most = target.iter().fold(0f32, |most, r| most.max(r.abs()));
     if most == 0.0 {
         return (vec![0; residual.len()], 0.0);
     }
@@ -274,7 +284,7 @@ fn code(bits: CodeBits, residual: &[f32]) -> (Vec<u8>, f32) {
     // y·r and |y|², in lanes that the compiler keeps in registers.
     let products = |scale: f32| {
         let mut sums = [[0f32; LANES]; 2];
-        let (lanes, rest) = residual.as_chunks::<LANES>();
+        let (lanes, rest) = target.as_chunks::<LANES>();
         for part in lanes.iter().map(|part| &part[..]).chain([rest]) {
             for (lane, r) in part.iter().enumerate() {
                 let y = step(*r, scale) - half;
@@ -286,17 +296,20 @@ fn code(bits: CodeBits, residual: &[f32]) -> (Vec<u8>, f32) {
     };
     // From the largest axis on the last step to where it is three times as far out.
     let tried = if bits == CodeBits::One { 1 } else { SCALES };
-    let (mut best, mut scale, mut with) = (f32::MIN, 1.0, 1.0);
+    let (mut best, mut scale) = (f32::MIN, 1.0);
     for at in 0..tried {
         let next = half / most * (1.0 + 2.0 * at as f32 / SCALES as f32);
         let [product, square] = products(next);
         if product / square.sqrt() > best {
-            (best, scale, with) = (product / square.sqrt(), next, product);
+            (best, scale) = (product / square.sqrt(), next);
         }
     }
     let square: f32 = residual.iter().map(|r| r * r).sum();
-    let steps = residual.iter().map(|r| step(*r, scale) as u8);
-    (steps.collect(), square / with)
+    let steps: Vec<u8> = target.iter().map(|r| step(*r, scale) as u8).collect();
+    let pairs = residual.iter().zip(&steps);
+    let product: f32 = pairs.map(|(r, u)| r * (f32::from(*u) - half)).sum();
+    let factor = if product > 0.0 { square / product } else { 0.0 };
+    (steps, factor)
 }
 
 #[cfg(test)]
@@ -323,7 +336,7 @@ pub(super) mod tests {
     /// The codes of what the mean leaves, and the mean.
     fn encoded(bits: CodeBits, vectors: &[f32], dim: usize, seed: u64) -> (RaBitQ, Vec<f32>) {
         let mean = mean_of(vectors, dim);
-        let code = RaBitQ::encode(bits, (vectors.len() / dim, dim), seed, &|row, out| {
+        let code = RaBitQ::encode(bits, (vectors.len() / dim, dim), seed, &|row, out, _| {
             let pairs = vectors[row * dim..][..dim].iter().zip(&mean);
             out.iter_mut().zip(pairs).for_each(|(out, (x, mean))| *out = x - mean);
         });
