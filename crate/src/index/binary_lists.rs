@@ -217,7 +217,7 @@ impl BinaryLists {
     fn measured(&self, metric: BinaryMetric, rows: &BinaryRows, random: &mut Random) -> BinaryPlan {
         let sample = random.sample(rows.len(), QUERIES);
         let mut gaps = each(sample.len(), |at| self.gaps(metric, rows, sample[at])).concat();
-        gaps.sort_by(f32::total_cmp);
+        gaps.sort_unstable_by(f32::total_cmp);
         let gap = |asked: f64| {
             let share = asked + MARGIN * (1.0 - asked);
             let last = (share * gaps.len() as f64).ceil() as usize;

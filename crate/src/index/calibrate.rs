@@ -166,7 +166,7 @@ fn pseudo_words<'a>(
 fn boundary(photos: &Sample, words: &Sample) -> f32 {
     let at = |sample: &Sample, percent: usize| {
         let mut all: Vec<f32> = sample.bearings().map(|query| query.nearness).collect();
-        all.sort_by(f32::total_cmp);
+        all.sort_unstable_by(f32::total_cmp);
         all[all.len() * percent / 100]
     };
     at(photos, 10).max(at(words, 95))

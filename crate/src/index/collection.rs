@@ -198,7 +198,7 @@ impl Collection {
         for (part, hidden) in self.shown(allowed) {
             hits.extend(part.range(self.metric, (&query, least), &hidden, kernels));
         }
-        hits.sort_by(Hit::order);
+        hits.sort_unstable_by(Hit::order);
         Ok(self.valued(hits))
     }
 
@@ -260,7 +260,7 @@ impl Collection {
             };
             hits.extend(part.nearest(self.metric, &search, kernels));
         }
-        hits.sort_by(Hit::order);
+        hits.sort_unstable_by(Hit::order);
         hits.truncate(k);
         self.valued(hits)
     }

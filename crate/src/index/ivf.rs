@@ -143,8 +143,12 @@ impl Trained {
             .iter()
             .for_each(|list| starts[*list as usize + 1] += 1);
         (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
-        let mut order: Vec<u32> = (0..rows as u32).collect();
-        order.sort_by_key(|row| nearest[*row as usize]);
+        let (mut order, mut places) = (vec![0u32; rows], starts.clone());
+        for (row, list) in nearest.iter().enumerate() {
+            let place = &mut places[*list as usize];
+            order[*place as usize] = row as u32;
+            *place += 1;
+        }
         (Lists::new(self.centroids.clone(), starts), order)
     }
 }

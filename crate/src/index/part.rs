@@ -142,7 +142,7 @@ impl Part {
         for hit in &mut hits {
             hit.score = metric.score(search.query, &self.vector(metric, hit.id as usize));
         }
-        hits.sort_by(Hit::order);
+        hits.sort_unstable_by(Hit::order);
         hits.truncate(k);
         self.by_id(hits)
     }

@@ -169,7 +169,7 @@ impl TwoTier {
                 ..hit
             })
             .collect();
-        hits.sort_by(Hit::order);
+        hits.sort_unstable_by(Hit::order);
         hits.truncate(k);
         hits
     }
