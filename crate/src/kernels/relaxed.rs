@@ -29,6 +29,7 @@ pub(super) const TABLE: Kernels = Kernels {
     },
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply: multiply::<4>,
+    fast_scan,
     ..simd128::TABLE
 };
 
@@ -42,17 +43,17 @@ pub(super) static PAIRS: Kernels = Kernels {
 /// Whether the engine puts four products together of pairs: those are held in 16 bits then, and are less than they
 /// should be if the operand of 7 bits has 8. An instruction for it adds them up in 32 bits, and has other sums.
 pub(super) fn is_of_pairs() -> bool {
-    #[target_feature(enable = "relaxed-simd")]
-    fn probe() -> i32 {
-        let zero = i32x4_splat(std::hint::black_box(0));
-        i32x4_extract_lane::<0>(i32x4_relaxed_dot_i8x16_i7x16_add(
-            i8x16_splat(127),
-            i8x16_splat(-1),
-            zero,
-        ))
-    }
-    // SAFETY: an engine without relaxed SIMD does not load this module.
-    unsafe { probe() == 2 * i32::from(i16::MAX) }
+    let zero = i32x4_splat(std::hint::black_box(0));
+    let sums = i32x4_relaxed_dot_i8x16_i7x16_add(i8x16_splat(127), i8x16_splat(-1), zero);
+    i32x4_extract_lane::<0>(sums) == 2 * i32::from(i16::MAX)
+}
+
+/// Without the guard that `i8x16.swizzle` puts before each look-up: no code is beyond its table.
+#[target_feature(enable = "relaxed-simd")]
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    simd128::fast_scan_by(codes, tables, blocks, sums, |table, codes| {
+        i8x16_relaxed_swizzle(table, codes)
+    });
 }
 
 #[target_feature(enable = "relaxed-simd")]

@@ -251,13 +251,19 @@ impl Sums {
 
     /// Adds 16 bytes of codes, looked up in the tables of the lower and of the upper halves.
     #[inline(always)]
-    fn add(&mut self, codes: &[u8; 16], [low, high]: [v128; 2], fifteen: v128) {
+    fn add(
+        &mut self,
+        codes: &[u8; 16],
+        [low, high]: [v128; 2],
+        fifteen: v128,
+        look_up: impl Fn(v128, v128) -> v128,
+    ) {
         // SAFETY: 16 bytes, as many as are read.
         let codes = unsafe { v128_load(codes.as_ptr().cast()) };
-        let low = u8x16_swizzle(low, v128_and(codes, fifteen));
+        let low = look_up(low, v128_and(codes, fifteen));
         // Shifts of bytes are made of others.
         let upper = v128_and(u16x8_shr(codes, 4), fifteen);
-        let both = u8x16_add(low, u8x16_swizzle(high, upper));
+        let both = u8x16_add(low, look_up(high, upper));
         self.both = i16x8_add(self.both, both);
         self.odd = i16x8_add(self.odd, u16x8_shr(both, 8));
     }
@@ -265,7 +271,14 @@ impl Sums {
 
 /// Each half of a block by itself and spelled out: in a build for size, loops over arrays of registers stay loops
 /// over memory.
-fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+#[inline(always)]
+pub(super) fn fast_scan_by(
+    codes: &[u8],
+    tables: &[u8],
+    blocks: &[u32],
+    sums: &mut [u16],
+    look_up: impl Fn(v128, v128) -> v128 + Copy,
+) {
     // A constant would be made anew at each use.
     let fifteen = u8x16_splat(std::hint::black_box(15));
     for (at, sums) in blocks.iter().zip(sums.chunks_exact_mut(FAST_SCAN_ROWS)) {
@@ -281,13 +294,19 @@ fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
                     v128_load(high.as_ptr().cast()),
                 ]
             };
-            first.add(upper, tables, fifteen);
-            second.add(lower, tables, fifteen);
+            first.add(upper, tables, fifteen, look_up);
+            second.add(lower, tables, fifteen, look_up);
         }
         let (mine, others) = sums.split_at_mut(16);
         store_sums(first.both, first.odd, mine);
         store_sums(second.both, second.odd, others);
     }
+}
+
+fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
+    fast_scan_by(codes, tables, blocks, sums, |table, codes| {
+        u8x16_swizzle(table, codes)
+    });
 }
 
 fn at_least(sums: &BlockSums, least: u16) -> u32 {
