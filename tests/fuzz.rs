@@ -15,7 +15,8 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 use photorecall::format::{self, Container, Kind};
 use photorecall::index::{
-    BinaryCollection, BinaryMetric, Code, CodeBits, Collection, Metric, Quantised, Recipe, Structure,
+    BinaryCollection, BinaryMetric, Code, CodeBits, Collection, Metric, Quantised, Recipe,
+    Structure,
 };
 use random::Random;
 use targets::{TARGETS, Target};
@@ -77,8 +78,16 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
 fn quantised() -> impl Iterator<Item = Vec<u8>> {
     let recipes = [
         (Structure::Flat, Code::F16, None),
-        (Structure::Ivf { nlist: Some(3) }, Code::Pq4, Some(Code::Int8)),
-        (Structure::Ivf { nlist: None }, Code::RaBitQ(CodeBits::Two), None),
+        (
+            Structure::Ivf { nlist: Some(3) },
+            Code::Pq4,
+            Some(Code::Int8),
+        ),
+        (
+            Structure::Ivf { nlist: None },
+            Code::RaBitQ(CodeBits::Two),
+            None,
+        ),
         (
             Structure::Hnsw {
                 m: 3,

@@ -20,9 +20,10 @@ const tell = (n, what, told) => console.log(JSON.stringify({ n, what, ...told })
 async function answers() {
   const npm = join(root, 'crate/npm');
   const { build } = createRequire(join(npm, 'package.json'))('esbuild');
-  const options = { bundle: true, format: 'esm', write: false, external: ['./vectors/photorecall.js'] };
+  const options = { bundle: true, format: 'esm', write: false, external: ['./vectors/*'] };
   const { outputFiles } = await build({ ...options, entryPoints: [join(npm, 'src/vectors.ts')] });
-  const built = ['photorecall.js', 'photorecall_bg.wasm'].map((name) => [
+  const names = ['photorecall.js', 'photorecall_bg.wasm'];
+  const built = [...names, ...names.map((name) => `relaxed/${name}`)].map((name) => [
     `/photorecall/vectors/${name}`,
     readFileSync(join(npm, 'dist/vectors', name)),
   ]);

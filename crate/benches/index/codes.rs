@@ -17,13 +17,19 @@ fn families(dim: usize) -> [(&'static str, Vec<(Code, Option<Code>)>); 5] {
     let wide = [dim / 16, dim / 8, dim / 4].map(|bytes| Code::Pq8 { axes: dim / bytes });
     [
         ("photorecall PQ, 8 bits", alone(&wide)),
-        ("photorecall PQ, 4 bits, alone and with 8 bits an axis again", {
-            let four = [Code::Pq4];
-            [alone(&four), again(&four)].concat()
-        }),
+        (
+            "photorecall PQ, 4 bits, alone and with 8 bits an axis again",
+            {
+                let four = [Code::Pq4];
+                [alone(&four), again(&four)].concat()
+            },
+        ),
         ("photorecall RaBitQ, 1, 2, 4 bits", alone(&rotated)),
         ("photorecall RaBitQ, 8 bits an axis again", again(&rotated)),
-        ("photorecall 8 and 16 bits an axis", alone(&[Code::Int8, Code::F16])),
+        (
+            "photorecall 8 and 16 bits an axis",
+            alone(&[Code::Int8, Code::F16]),
+        ),
     ]
 }
 

@@ -12,6 +12,8 @@
  * @module
  */
 import { PhotorecallError } from './errors.js';
+import { hasRelaxedSimd } from './relaxed.js';
+import type * as Glue from './vectors/photorecall.js';
 import type { BinaryIndex as Binary, VectorIndex as Vectors } from './vectors/photorecall.js';
 
 export { PhotorecallError } from './errors.js';
@@ -21,7 +23,7 @@ export type {
 
 /** Where the wasm is. */
 export interface VectorsOptions {
-  /** Its address, or its bytes; without it, it lies beside this module. */
+  /** Its address, or its bytes; without it, one of two beside this module: the engine may have relaxed SIMD or not. */
   wasm?: string | URL | BufferSource;
 }
 
@@ -35,9 +37,15 @@ export interface VectorsModule {
 
 /** Loads the wasm, once. Throws a {@link PhotorecallError} `fetch` when it is not there. */
 export async function loadVectors({ wasm }: VectorsOptions = {}): Promise<VectorsModule> {
-  const { default: init, BinaryIndex, VectorIndex } = await import('./vectors/photorecall.js');
+  const isRelaxed = wasm === undefined && hasRelaxedSimd();
+  // The same interface; only the types' names are told apart.
+  const glue = isRelaxed ? import('./vectors/relaxed/photorecall.js') : import('./vectors/photorecall.js');
+  const { default: init, BinaryIndex, VectorIndex } = (await glue) as unknown as typeof Glue;
+  const beside = isRelaxed
+    ? new URL('./vectors/relaxed/photorecall_bg.wasm', import.meta.url)
+    : new URL('./vectors/photorecall_bg.wasm', import.meta.url);
   try {
-    await init({ module_or_path: wasm ?? new URL('./vectors/photorecall_bg.wasm', import.meta.url) });
+    await init({ module_or_path: wasm ?? beside });
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new PhotorecallError('fetch', `the index's wasm could not be loaded: ${reason}`, { cause: thrown });

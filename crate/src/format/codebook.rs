@@ -58,7 +58,10 @@ pub(super) fn write_coarse(writer: Writer, centroids: &Lvq, codebook: &[f32]) ->
 pub(super) fn read_coarse(name: &str, container: &Container<'_>) -> Result<(Lvq, Vec<f32>)> {
     let centroids = read_centroids(name, container)?;
     let codebook = f32_of(container.section("codebook")?);
-    Ok((centroids, codebook.ok_or_else(|| damaged(name, "its numbers"))?))
+    Ok((
+        centroids,
+        codebook.ok_or_else(|| damaged(name, "its numbers"))?,
+    ))
 }
 
 /// Appends centroids.

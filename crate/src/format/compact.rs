@@ -39,9 +39,8 @@ pub(super) fn write_graph(writer: Writer, graph: &Graph) -> Writer {
 
 /// What [`write_graph`] wrote, not yet asked whether it fits together.
 pub(super) fn read_graph(name: &str, container: &Container<'_>) -> Result<Graph> {
-    let u32s = |section| {
-        u32_of(container.section(section)?).ok_or_else(|| damaged(name, "its links"))
-    };
+    let u32s =
+        |section| u32_of(container.section(section)?).ok_or_else(|| damaged(name, "its links"));
     Ok(match container.section("entries") {
         Err(_) => Graph::default(),
         Ok(_) => Graph {

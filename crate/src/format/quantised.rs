@@ -11,7 +11,9 @@ use super::{Container, Kind, Writer};
 use super::{bytes_of_f16, bytes_of_f32, bytes_of_i8, bytes_of_u32, bytes_of_u64};
 use super::{f16_of, f32_of, i8_of, u32_of, u64_of};
 use crate::error::Result;
-use crate::index::{CodeBits, Codes, Graph, Halves, Lists, Lvq, Pq, Pq8, Quantised, RaBitQ, one_list};
+use crate::index::{
+    CodeBits, Codes, Graph, Halves, Lists, Lvq, Pq, Pq8, Quantised, RaBitQ, one_list,
+};
 
 /// What such an index says of itself, in JSON.
 #[derive(Serialize, Deserialize)]
@@ -88,7 +90,10 @@ fn write_codes(writer: Writer, which: &str, codes: &Codes) -> Writer {
             .section(&name("codes"), bytes_of_i8(&codes.codes))
             .section(&name("scales"), bytes_of_f32(&codes.scales))
             .section(&name("offsets"), bytes_of_f32(&codes.offsets)),
-        Codes::Pq8(Pq8 { codebook, codes, .. }) | Codes::Pq4(Pq { codebook, codes }) => writer
+        Codes::Pq8(Pq8 {
+            codebook, codes, ..
+        })
+        | Codes::Pq4(Pq { codebook, codes }) => writer
             .section(&name("codebook"), bytes_of_f32(codebook))
             .section(&name("codes"), codes.clone()),
         Codes::RaBitQ(codes) => {
@@ -124,7 +129,9 @@ pub fn read_quantised(name: &str, bytes: &[u8]) -> Result<Quantised> {
     let lists = Lists::new(centroids, lists.ok_or_else(|| damaged(name, "its lists"))?);
     let graph = read_graph(name, &sections.container)?;
     let codes = sections.codes(CODE, meta.code, dim)?;
-    let refine = meta.refine.map(|refine| sections.codes(REFINE, refine, dim));
+    let refine = meta
+        .refine
+        .map(|refine| sections.codes(REFINE, refine, dim));
     Quantised::from_parts(lists, graph, codes, refine.transpose()?).ok_or_else(unfit)
 }
 
@@ -155,7 +162,8 @@ impl Sections<'_> {
         let codebook = || self.f32s(&format!("{prefix}codebook"));
         Ok(match meta {
             CodeMeta::F16 => {
-                let values: Option<Vec<f16>> = f16_of(self.container.section(&format!("{prefix}halves"))?);
+                let values: Option<Vec<f16>> =
+                    f16_of(self.container.section(&format!("{prefix}halves"))?);
                 let values = values.ok_or_else(|| damaged(self.name, "its halves"))?;
                 Codes::F16(Halves::from_stored(dim, values))
             }
@@ -184,7 +192,9 @@ impl Sections<'_> {
     }
 
     fn rabitq(&self, (bits, seed): (usize, u64), dim: usize, prefix: &str) -> Result<Codes> {
-        let known = CodeBits::ALL.into_iter().find(|known| known.count() == bits);
+        let known = CodeBits::ALL
+            .into_iter()
+            .find(|known| known.count() == bits);
         let bits = known.ok_or_else(|| damaged(self.name, "its bits an axis"))?;
         let planes = u64_of(self.container.section(&format!("{prefix}planes"))?);
         let planes = planes.ok_or_else(|| damaged(self.name, "its planes"))?;
@@ -243,7 +253,10 @@ mod tests {
         ];
         let kinds = structures.into_iter().flat_map(|structure| {
             let refine = [None, Some(Code::F16)];
-            codes.into_iter().zip(refine.into_iter().cycle()).map(move |(code, refine)| (structure, code, refine))
+            codes
+                .into_iter()
+                .zip(refine.into_iter().cycle())
+                .map(move |(code, refine)| (structure, code, refine))
         });
         kinds
             .map(|(structure, code, refine)| built(structure, code, refine))
@@ -295,7 +308,11 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_refused() {
-        let index = built(Structure::Flat, Code::RaBitQ(CodeBits::Two), Some(Code::Int8));
+        let index = built(
+            Structure::Flat,
+            Code::RaBitQ(CodeBits::Two),
+            Some(Code::Int8),
+        );
         let (lists, graph, codes, refine) = index.parts();
         let fits = |codes: &Codes, refine: Option<&Codes>| {
             let (lists, graph) = (lists.clone(), graph.clone());

@@ -329,7 +329,8 @@ impl Compact {
     ) -> (Prepared, &'static str, (Reach, usize)) {
         let Parts { lists, plan, .. } = &self.parts;
         let mut query = self.parts.unranked(search.query, kernels);
-        let pays = |count: usize| Sketch::pays(count, lists.len()) && search.recall != Recall::Exact;
+        let pays =
+            |count: usize| Sketch::pays(count, lists.len()) && search.recall != Recall::Exact;
         let looks = match pays(NEAR_LISTS) {
             true => self.sketch.looks(&query.tables, kernels),
             false => Vec::new(),

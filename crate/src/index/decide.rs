@@ -19,7 +19,7 @@ use super::top::Top;
 use crate::kernels::Kernels;
 
 /// Rows beyond those wanted that are summed up again.
-const SPARE: usize = 16;
+const SPARE: usize = 8;
 
 /// What the eight-bit codes of a row are of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

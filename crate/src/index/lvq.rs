@@ -47,7 +47,9 @@ struct QueryCodes {
 
 impl QueryCodes {
     fn of(vector: &[f32]) -> Self {
-        let most = vector.iter().fold(0f32, |most, x| most.max(x.abs()));
+        // Not `f32::max`, which is a call in wasm.
+        let larger = |most: f32, x: &f32| if x.abs() > most { x.abs() } else { most };
+        let most = vector.iter().fold(0f32, larger);
         let step = if most > 0.0 { most / QUERY_MOST } else { 1.0 };
         let codes: Vec<i16> = vector
             .iter()

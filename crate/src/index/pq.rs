@@ -203,7 +203,7 @@ impl Pq {
         kernels.look_ups(&whole, &self.codebook, &mut products, &mut extents);
         let base = extents.iter().map(|[low, _]| low).sum::<f32>();
         let range = extents.iter().map(|[low, high]| high - low);
-        let range = range.fold(0f32, f32::max);
+        let range = range.fold(0f32, |most, range| if range > most { range } else { most });
         // Sums of all subspaces must not pass 16 bits.
         let most = (65_535 / subspaces.max(1)).min(usize::from(FAST_SCAN_MOST)) as f32;
         let inverse = if range > 0.0 { most / range } else { 0.0 };

@@ -109,7 +109,9 @@ impl Pq8 {
 
 /// The axes of a subspace.
 fn part(vector: &[f32], subspace: usize, axes: usize) -> impl Iterator<Item = f32> {
-    (subspace * axes..).take(axes).map(|axis| vector.get(axis).copied().unwrap_or(0.0))
+    (subspace * axes..)
+        .take(axes)
+        .map(|axis| vector.get(axis).copied().unwrap_or(0.0))
 }
 
 /// The nearest of 256 centres `[axes, 256]`.

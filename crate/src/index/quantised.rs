@@ -136,7 +136,11 @@ impl Quantised {
             Structure::Flat => {
                 let order = (0..rows as u32).collect();
                 let sample = Random(seed).vectors((rows, dim), SAMPLE, vector);
-                (one_list(rows, mean_of(&sample, dim)), Graph::default(), order)
+                (
+                    one_list(rows, mean_of(&sample, dim)),
+                    Graph::default(),
+                    order,
+                )
             }
             Structure::Ivf { nlist } => {
                 let nlist = nlist.unwrap_or_else(|| Lists::count_for(rows));
@@ -183,7 +187,10 @@ impl Quantised {
         codes: Codes,
         refine: Option<Codes>,
     ) -> Option<Self> {
-        let (rows, dim) = (lists.starts.last().copied()? as usize, lists.centroids.dim());
+        let (rows, dim) = (
+            lists.starts.last().copied()? as usize,
+            lists.centroids.dim(),
+        );
         let whole = rows > 0
             && lists.is_whole(rows, dim)
             && graph.is_whole(rows, &lists)
@@ -221,9 +228,12 @@ impl Quantised {
 
     /// Bytes of memory that it takes: for finding rows, and for deciding besides.
     pub fn bytes(&self) -> (usize, usize) {
-        let Lists { centroids, starts, .. } = &self.lists;
+        let Lists {
+            centroids, starts, ..
+        } = &self.lists;
         let lists = centroids.codes.len() + 12 * centroids.len() + 4 * starts.len();
-        let graph = self.graph.links.len() + 4 * (self.graph.starts.len() + self.graph.entries.len());
+        let graph =
+            self.graph.links.len() + 4 * (self.graph.starts.len() + self.graph.entries.len());
         let refine = self.refine.as_ref().map_or(0, Codes::bytes);
         (lists + graph + self.codes.bytes(), refine)
     }
@@ -325,7 +335,8 @@ impl Quantised {
         let (mut top, mut products) = (Top::new(count), Vec::new());
         for list in ivf::nearest(&mut asked.ranked, nprobe.max(1)) {
             let rows = self.lists.rows(list.list);
-            self.codes.scan(&asked.ready, rows.clone(), kernels, &mut products);
+            self.codes
+                .scan(&asked.ready, rows.clone(), kernels, &mut products);
             let base = asked.bases[list.list as usize];
             for (row, product) in rows.zip(&products) {
                 if !hidden.contains(row) {

@@ -138,12 +138,7 @@ impl RaBitQ {
         whole.then(|| Self::new((bits, seed), dim, planes, factors))
     }
 
-    fn new(
-        (bits, seed): (CodeBits, u64),
-        dim: usize,
-        planes: Vec<u64>,
-        factors: Vec<f32>,
-    ) -> Self {
+    fn new((bits, seed): (CodeBits, u64), dim: usize, planes: Vec<u64>, factors: Vec<f32>) -> Self {
         let rotation = Rotation::new(dim, seed);
         let words = rotation.axes / 64;
         let ones = |plane: &[u64]| plane.iter().map(|word| word.count_ones()).sum::<u32>();
@@ -338,7 +333,9 @@ pub(super) mod tests {
         let mean = mean_of(vectors, dim);
         let code = RaBitQ::encode(bits, (vectors.len() / dim, dim), seed, &|row, out, _| {
             let pairs = vectors[row * dim..][..dim].iter().zip(&mean);
-            out.iter_mut().zip(pairs).for_each(|(out, (x, mean))| *out = x - mean);
+            out.iter_mut()
+                .zip(pairs)
+                .for_each(|(out, (x, mean))| *out = x - mean);
         });
         (code, mean)
     }

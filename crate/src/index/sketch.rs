@@ -15,6 +15,9 @@ use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 /// Lists that are compared with a query before it is known how far it has to go.
 pub(super) const NEAR_LISTS: usize = 64;
 
+/// One in so many more than are wanted does no harm, and saves looking for the very ones.
+const MORE: usize = 8;
+
 /// The directions of lists.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sketch {
@@ -88,7 +91,7 @@ impl Sketch {
         sums
     }
 
-    /// The `count` lists that look nearest, and those that look as near as the last of them, in no order.
+    /// The `count` lists that look nearest, and some that look nearly as near, in no order.
     pub fn nearest(&self, sums: &[u16], count: usize, kernels: &Kernels) -> Vec<u32> {
         let blocks = sums.as_chunks().0;
         let of = |least: u16| {
@@ -98,13 +101,18 @@ impl Sketch {
                 .enumerate()
                 .map(move |(block, found)| found & lists(block))
         };
-        let is_enough = |least| of(least).map(u32::count_ones).sum::<u32>() as usize >= count;
-        // The largest sum that enough of them reach, bit by bit.
-        let bits = (0..u16::BITS).rev().map(|bit| 1 << bit);
-        let least = bits.fold(0, |least, bit| match is_enough(least | bit) {
-            true => least | bit,
-            false => least,
-        });
+        let found = |least| of(least).map(u32::count_ones).sum::<u32>() as usize;
+        // The largest sum that enough of them reach, bit by bit, until they are hardly more than that.
+        let mut least = 0;
+        for bit in (0..u16::BITS).rev().map(|bit| 1 << bit) {
+            let enough = found(least | bit);
+            if enough >= count {
+                least |= bit;
+            }
+            if (count..count + count / MORE).contains(&enough) {
+                break;
+            }
+        }
         let near = of(least).enumerate().flat_map(|(block, found)| {
             places(found).map(move |place| (block * FAST_SCAN_ROWS + place) as u32)
         });

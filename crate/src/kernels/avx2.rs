@@ -309,7 +309,8 @@ pub(super) fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], neare
         let eight = _mm256_min_ps(eight, _mm256_permute2f128_ps::<1>(eight, eight));
         let four = _mm256_min_ps(eight, _mm256_permute_ps::<0b0100_1110>(eight));
         let least = _mm256_min_ps(four, _mm256_permute_ps::<0b1011_0001>(four));
-        let is_least = |distances| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(distances, least));
+        let is_least =
+            |distances| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(distances, least));
         let found = is_least(low) | is_least(high) << 8;
         // None is, where they are not numbers.
         *nearest = (found.trailing_zeros() & 15) as u8;

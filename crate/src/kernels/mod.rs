@@ -29,8 +29,10 @@ mod packed;
 #[cfg(test)]
 mod parity;
 mod portable;
-#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
 mod relaxed;
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+mod relaxed_index;
 mod rows;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
@@ -153,7 +155,7 @@ static TABLES: &[&Kernels] = &[
     &scalar::TABLE,
     &scalar::SEVENS,
 ];
-#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
 static TABLES: &[&Kernels] = &[
     &relaxed::PAIRS,
     &relaxed::TABLE,
@@ -174,6 +176,12 @@ static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE, &scalar::SEVENS]
     not(feature = "relaxed-simd")
 ))]
 static TABLES: &[&Kernels] = &[&simd128::TABLE];
+#[cfg(all(
+    target_arch = "wasm32",
+    not(feature = "photos"),
+    feature = "relaxed-simd"
+))]
+static TABLES: &[&Kernels] = &[&relaxed_index::TABLE];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
 static TABLES: &[&Kernels] = &[&scalar::TABLE, &scalar::SEVENS];
 
@@ -203,13 +211,13 @@ fn runs_here(table: &Kernels) -> bool {
         }
     }
     // In wasm a module with instructions that the engine lacks does not load at all.
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
     {
         table.name != relaxed::PAIRS.name || relaxed::is_of_pairs()
     }
     #[cfg(not(any(
         target_arch = "x86_64",
-        all(target_arch = "wasm32", feature = "relaxed-simd")
+        all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos")
     )))]
     {
         let _ = table;
@@ -393,12 +401,7 @@ impl Kernels {
     ///
     /// # Panics
     /// When the lengths do not fit.
-    pub fn nearest_of_16(
-        &self,
-        points: &[[f32; 2]],
-        centres: &[[Sixteen; 2]],
-        nearest: &mut [u8],
-    ) {
+    pub fn nearest_of_16(&self, points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u8]) {
         assert_eq!(points.len(), nearest.len(), "one centre a point");
         assert!(
             centres.len() == 1 || centres.len() == points.len(),

@@ -11,7 +11,7 @@ use core::arch::wasm32::*;
 
 use super::packed::{Layout, PackedI8, Rows};
 use super::portable::{RowAt, store_row};
-use super::{Kernels, Then, Tiles, rows, simd128};
+use super::{Kernels, Then, Tiles, relaxed_index, rows, simd128};
 
 /// Columns of a panel: three registers of four sums.
 const NR: usize = 12;
@@ -29,8 +29,7 @@ pub(super) const TABLE: Kernels = Kernels {
     },
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
     multiply: multiply::<4>,
-    fast_scan,
-    ..simd128::TABLE
+    ..relaxed_index::TABLE
 };
 
 /// The same, two products at a time.
@@ -46,14 +45,6 @@ pub(super) fn is_of_pairs() -> bool {
     let zero = i32x4_splat(std::hint::black_box(0));
     let sums = i32x4_relaxed_dot_i8x16_i7x16_add(i8x16_splat(127), i8x16_splat(-1), zero);
     i32x4_extract_lane::<0>(sums) == 2 * i32::from(i16::MAX)
-}
-
-/// Without the guard that `i8x16.swizzle` puts before each look-up: no code is beyond its table.
-#[target_feature(enable = "relaxed-simd")]
-fn fast_scan(codes: &[u8], tables: &[u8], blocks: &[u32], sums: &mut [u16]) {
-    simd128::fast_scan_by(codes, tables, blocks, sums, |table, codes| {
-        i8x16_relaxed_swizzle(table, codes)
-    });
 }
 
 #[target_feature(enable = "relaxed-simd")]

@@ -57,8 +57,15 @@ pub(super) static SEVENS: Kernels = Kernels {
 fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u8]) {
     let all = portable::centres_of(points, centres).zip(nearest);
     for (([x, y], [first, second]), nearest) in all {
-        let distance = |at: usize| (x - first[at]) * (x - first[at]) + (y - second[at]) * (y - second[at]);
-        let nearer = |best: usize, at: usize| if distance(at) < distance(best) { at } else { best };
+        let distance =
+            |at: usize| (x - first[at]) * (x - first[at]) + (y - second[at]) * (y - second[at]);
+        let nearer = |best: usize, at: usize| {
+            if distance(at) < distance(best) {
+                at
+            } else {
+                best
+            }
+        };
         *nearest = (1..16).fold(0, nearer) as u8;
     }
 }

@@ -400,7 +400,12 @@ fn nearest_of_16(points: &[[f32; 2]], centres: &[[Sixteen; 2]], nearest: &mut [u
             f32x4_add(f32x4_mul(a, a), f32x4_mul(b, b))
         };
         let ([a, b, c, d], [e, f, g, h]) = (quarters(first), quarters(second));
-        let all = [distance(a, e), distance(b, f), distance(c, g), distance(d, h)];
+        let all = [
+            distance(a, e),
+            distance(b, f),
+            distance(c, g),
+            distance(d, h),
+        ];
         let least = f32x4_splat(best_of(all, |a, b| f32x4_pmin(b, a)));
         let [a, b, c, d] = all.map(|four| f32x4_eq(four, least));
         let found = i8x16_narrow_i16x8(i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
@@ -484,7 +489,12 @@ fn add_pair(sums: &mut [v128; 2], x: &[i16; 2], w: [v128; 2]) {
 /// places.
 fn tile_of_four(row: usize, panel: usize, w: &PackedI8, q: &Rows, then: Then, out: &mut [f32]) {
     let last = q.scale.len() - 1;
-    let pairs = |r: usize| q.wide[(row + r).min(last) * w.kp..][..w.kp].as_chunks::<2>().0.iter();
+    let pairs = |r: usize| {
+        q.wide[(row + r).min(last) * w.kp..][..w.kp]
+            .as_chunks::<2>()
+            .0
+            .iter()
+    };
     let zero = [i32x4_splat(0); 2];
     let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
     let rows = pairs(0).zip(pairs(1)).zip(pairs(2).zip(pairs(3)));

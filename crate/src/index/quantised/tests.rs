@@ -34,7 +34,11 @@ impl World {
         hidden.insert(17);
         let truth = queries.chunks_exact(DIM).map(|query| {
             let nearest = exact::search(&vectors, DIM, query, K + 1).into_iter();
-            nearest.map(|hit| hit.id).filter(|id| *id != 17).take(K).collect()
+            nearest
+                .map(|hit| hit.id)
+                .filter(|id| *id != 17)
+                .take(K)
+                .collect()
         });
         Self {
             truth: truth.collect(),
@@ -44,7 +48,12 @@ impl World {
         }
     }
 
-    fn build(&self, structure: Structure, code: Code, refine: Option<Code>) -> (Quantised, Vec<u32>) {
+    fn build(
+        &self,
+        structure: Structure,
+        code: Code,
+        refine: Option<Code>,
+    ) -> (Quantised, Vec<u32>) {
         let recipe = Recipe {
             structure,
             code,
@@ -91,7 +100,10 @@ fn every_code_finds_in_every_structure_what_it_finds_flat() {
         for structure in [IVF, HNSW] {
             let found = world.recall(&world.build(structure, code, None), depth);
             println!("{code:?} in {structure:?}: {found:.3}, flat {flat:.3}");
-            assert!(found >= flat - 0.05, "{code:?} in {structure:?}: {found}, {flat}");
+            assert!(
+                found >= flat - 0.05,
+                "{code:?} in {structure:?}: {found}, {flat}"
+            );
         }
     }
 }
@@ -153,7 +165,11 @@ fn a_range_has_all_that_score_enough() {
         let found = index.range(query, least, &hidden, Kernels::best());
         assert_eq!(found, ranked[..found.len()], "{structure:?}");
         assert!(found.len() >= 41 && ranked.get(found.len()).is_none_or(|hit| hit.score < least));
-        assert!(index.range(query, f32::NAN, &hidden, Kernels::best()).is_empty());
+        assert!(
+            index
+                .range(query, f32::NAN, &hidden, Kernels::best())
+                .is_empty()
+        );
     }
 }
 
@@ -166,7 +182,10 @@ fn few_rows_among_many_hidden_ones_are_found() {
         (12..ROWS).for_each(|row| assert!(hidden.insert(row)));
         let depth = Depth::default();
         let hits = index.search(&world.queries[..DIM], K, depth, &hidden, Kernels::best());
-        assert!(hits.len() == K && hits.iter().all(|hit| hit.id < 12), "{structure:?}");
+        assert!(
+            hits.len() == K && hits.iter().all(|hit| hit.id < 12),
+            "{structure:?}"
+        );
     }
 }
 

@@ -71,7 +71,9 @@ fn files_of(segments: &[Stored]) -> Vec<(String, Beside)> {
             (stored.name.clone(), Beside { bytes, crc32 })
         }
     };
-    let shared = segments.iter().filter_map(|stored| stored.codebook.as_ref());
+    let shared = segments
+        .iter()
+        .filter_map(|stored| stored.codebook.as_ref());
     let codebooks: BTreeMap<_, _> = shared
         .map(|shared| (shared.name.clone(), shared.beside))
         .collect();
