@@ -10,7 +10,10 @@ use super::queries::Queries;
 /// How many times as many rows as are asked for are ranked again, as with the peer's codes.
 const AGAIN: usize = 20;
 
-fn families(dim: usize) -> [(&'static str, Vec<(Code, Option<Code>)>); 5] {
+/// Codes with what ranks again.
+type Pairs = Vec<(Code, Option<Code>)>;
+
+fn families(dim: usize) -> [(&'static str, Pairs); 5] {
     let alone = |codes: &[Code]| codes.iter().map(|code| (*code, None)).collect();
     let again = |codes: &[Code]| codes.iter().map(|code| (*code, Some(Code::Int8))).collect();
     let rotated = CodeBits::ALL.map(Code::RaBitQ);
