@@ -6,12 +6,12 @@
 //!                                       look_ups, look_up_bytes, nearest_of_16, hamming_u64, overlaps_u64, quantise,
 //!                                       multiply, gemm_f32, attention, layer_norm, gelu, softmax_rows
 //! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
-//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd │ relaxed-simd-pairs                or intrinsics
+//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd                                     or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-pairs` and `avx2-7bit`, whose activations
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd` and `avx2-7bit`, whose activations
 //! have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
 
 #[cfg(target_arch = "x86_64")]
@@ -157,7 +157,6 @@ static TABLES: &[&Kernels] = &[
 ];
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
 static TABLES: &[&Kernels] = &[
-    &relaxed::PAIRS,
     &relaxed::TABLE,
     &simd128::TABLE,
     &scalar::TABLE,
@@ -211,14 +210,7 @@ fn runs_here(table: &Kernels) -> bool {
         }
     }
     // In wasm a module with instructions that the engine lacks does not load at all.
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
-    {
-        table.name != relaxed::PAIRS.name || relaxed::is_of_pairs()
-    }
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos")
-    )))]
+    #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = table;
         true
@@ -261,7 +253,7 @@ impl Kernels {
     }
 
     /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `avx512vpopcntdq`,
-    /// `amx`, `simd128`, `relaxed-simd` or `relaxed-simd-pairs`.
+    /// `amx`, `simd128` or `relaxed-simd`.
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -185,6 +185,17 @@ pub(super) fn l2_squared_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) 
     })
 }
 
+/// Not `f32::max`, which is a call in wasm.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
 /// eˣ for x ≤ 88: 2ⁿ·2ᶠ with f ∈ [-½, ½], 2ᶠ by its Taylor polynomial of degree 6; relative error
 /// below 3·10⁻⁷.
 #[inline(always)]
@@ -246,7 +257,7 @@ fn softmax(row: &mut [f32]) {
             *most = if x > *most { x } else { *most };
         }
     }
-    let most = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let most = largest.iter().copied().fold(f32::NEG_INFINITY, larger);
     let mut sums = [0f32; LANES];
     for part in row.chunks_mut(LANES) {
         for (sum, x) in sums.iter_mut().zip(part) {
@@ -276,8 +287,8 @@ pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
             largest[lane] = if x > largest[lane] { x } else { largest[lane] };
         }
     }
-    let rest = rest.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
-    largest.iter().copied().fold(rest, f32::max)
+    let rest = rest.iter().fold(0.0, |most, x| larger(most, x.abs()));
+    largest.iter().copied().fold(rest, larger)
 }
 
 /// The least and the largest of the values and 0.
@@ -293,11 +304,11 @@ pub(super) fn extent(values: &[f32]) -> (f32, f32) {
         }
     }
     let ends = rest.iter().fold((0f32, 0f32), |(least, most), x| {
-        (least.min(*x), most.max(*x))
+        (smaller(least, *x), larger(most, *x))
     });
     (
-        least.iter().copied().fold(ends.0, f32::min),
-        most.iter().copied().fold(ends.1, f32::max),
+        least.iter().copied().fold(ends.0, smaller),
+        most.iter().copied().fold(ends.1, larger),
     )
 }
 

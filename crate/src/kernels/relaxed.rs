@@ -1,8 +1,5 @@
 //! wasm relaxed SIMD: int8 through `i32x4.relaxed_dot_i8x16_i7x16_add`, four products a lane.
 //!
-//! Where a processor has an instruction for it (ARM's dot products, x86's AVX-VNNI), engines use that. On other x86
-//! they put it together of five; of the products two by two (`i16x8.relaxed_dot_i8x16_i7x16`) three are enough.
-//!
 //! One operand of that instruction has 7 bits, or engines may differ. It is the activations, unsigned and
 //! with a zero of their own: what a token loses there is its own, while what the weights lose is lost the
 //! same way by all tokens, and costs a tower ten times as much of its cosine. All else is as in `simd128`.
@@ -20,49 +17,33 @@ const MR: usize = 3;
 
 const LAYOUT: Layout = Layout::Sevens { nr: NR };
 
-/// A constant: the other table begins as this one.
-pub(super) const TABLE: Kernels = Kernels {
+pub(super) static TABLE: Kernels = Kernels {
     name: "relaxed-simd",
     tiles: Tiles {
         i8: LAYOUT,
         ..simd128::TILES
     },
     quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
-    multiply: multiply::<4>,
+    multiply,
     ..relaxed_index::TABLE
 };
 
-/// The same, two products at a time.
-pub(super) static PAIRS: Kernels = Kernels {
-    name: "relaxed-simd-pairs",
-    multiply: multiply::<2>,
-    ..TABLE
-};
-
-/// Whether the engine puts four products together of pairs: those are held in 16 bits then, and are less than they
-/// should be if the operand of 7 bits has 8. An instruction for it adds them up in 32 bits, and has other sums.
-pub(super) fn is_of_pairs() -> bool {
-    let zero = i32x4_splat(std::hint::black_box(0));
-    let sums = i32x4_relaxed_dot_i8x16_i7x16_add(i8x16_splat(127), i8x16_splat(-1), zero);
-    i32x4_extract_lane::<0>(sums) == 2 * i32::from(i16::MAX)
-}
-
 #[target_feature(enable = "relaxed-simd")]
-fn multiply<const PRODUCTS: usize>(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
+fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
         for row in (0..m).step_by(MR) {
             match m - row {
-                1 => tile::<1, PRODUCTS>(row, panel, w, a, then, out),
-                2 => tile::<2, PRODUCTS>(row, panel, w, a, then, out),
-                _ => tile::<MR, PRODUCTS>(row, panel, w, a, then, out),
+                1 => tile::<1>(row, panel, w, a, then, out),
+                2 => tile::<2>(row, panel, w, a, then, out),
+                _ => tile::<MR>(row, panel, w, a, then, out),
             }
         }
     }
 }
 
 #[target_feature(enable = "relaxed-simd")]
-fn tile<const ROWS: usize, const PRODUCTS: usize>(
+fn tile<const ROWS: usize>(
     row: usize,
     panel: usize,
     w: &PackedI8,
@@ -81,14 +62,7 @@ fn tile<const ROWS: usize, const PRODUCTS: usize>(
             // SAFETY: a row has kp values, a multiple of 4, and there are kp / 4 quads.
             let x = unsafe { v128_load32_splat(rows[r].as_ptr().add(4 * quad).cast()) };
             for v in 0..3 {
-                sums[r][v] = match PRODUCTS {
-                    2 => {
-                        // Two of 127 · 127 are less than 2¹⁵.
-                        let pairs = i16x8_relaxed_dot_i8x16_i7x16(b[v], x);
-                        i32x4_add(sums[r][v], i32x4_extadd_pairwise_i16x8(pairs))
-                    }
-                    _ => i32x4_relaxed_dot_i8x16_i7x16_add(b[v], x, sums[r][v]),
-                };
+                sums[r][v] = i32x4_relaxed_dot_i8x16_i7x16_add(b[v], x, sums[r][v]);
             }
         }
     }

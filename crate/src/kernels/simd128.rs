@@ -470,6 +470,7 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
                 1 if ENCODES => tile::<1>(row, panel, w, a, then, out),
                 2 if ENCODES => tile::<2>(row, panel, w, a, then, out),
                 3 if ENCODES => tile::<3>(row, panel, w, a, then, out),
+                _ if ENCODES => tile::<MR>(row, panel, w, a, then, out),
                 _ => tile_of_four(row, panel, w, a, then, out),
             }
         }
@@ -485,8 +486,8 @@ fn add_pair(sums: &mut [v128; 2], x: &[i16; 2], w: [v128; 2]) {
     sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(x, w[1]));
 }
 
-/// Four rows by eight columns, spelled out as [`tile_f32`] is; where fewer are left, the last one takes the others'
-/// places.
+/// Four rows by eight columns, spelled out as [`tile_f32`] is for a build for size, where that is faster; where fewer
+/// are left, the last one takes the others' places.
 fn tile_of_four(row: usize, panel: usize, w: &PackedI8, q: &Rows, then: Then, out: &mut [f32]) {
     let last = q.scale.len() - 1;
     let pairs = |r: usize| {
