@@ -7,16 +7,7 @@
 //! Hnsw   ┘
 //! ```
 //! A code is of what is left of a row: by `Ivf` without its list's centroid, else without the mean of all.
-//!
-//! Flat, of 30,000 vectors like CLIP's with 512 axes, recall@10 of photos and of words against the bytes that are
-//! scanned, where as many rows as told are ranked again by eight bits:
-//!
-//! | code | bytes a row | 50 | 100 | 200 | 400 |
-//! | --- | --- | --- | --- | --- | --- |
-//! | RaBitQ, 1 bit | 72 | .90, .51 | .97, .64 | .99, .78 | .99, .88 |
-//! | RaBitQ, 2 bits | 136 | .99, .87 | .99, .94 | .99, .97 | .99, .98 |
-//! | RaBitQ, 4 bits | 264 | .99, .99 | .99, .99 | .99, .99 | .99, .99 |
-//! | lists' residuals in PQ of 4 bits (`Compact`) | 128 | .99, .93 | 1.0, .98 | 1.0, .99 | 1.0, .99 |
+//! `cargo xtask bench index` draws each code's bytes against its recall.
 
 use super::codes::{ByCodes, Code, Codes, Ready};
 use super::graph::{Graph, Walk};
@@ -110,7 +101,7 @@ pub struct Quantised {
 }
 
 /// A query with what the lists say of it.
-struct Asked {
+struct ListedQuery {
     ready: Ready,
     ranked: Vec<Ranked>,
     /// What the score of a row of each list begins with `[nlist]`.
@@ -305,7 +296,7 @@ impl Quantised {
         hits
     }
 
-    fn asked(&self, query: &[f32], kernels: &Kernels) -> Asked {
+    fn asked(&self, query: &[f32], kernels: &Kernels) -> ListedQuery {
         assert_eq!(query.len(), self.dim(), "a query of {} axes", self.dim());
         let centroids = self.lists.centroids.query(query);
         let ranked = self.lists.ranked(&centroids, kernels);
@@ -317,7 +308,7 @@ impl Quantised {
                 vec![products.sum::<f64>() as f32; ranked.len()]
             }
         };
-        Asked {
+        ListedQuery {
             ready: self.codes.ready(query, kernels),
             ranked,
             bases,
@@ -327,7 +318,7 @@ impl Quantised {
     /// The best `count` rows of the nearest lists.
     fn scan(
         &self,
-        asked: &mut Asked,
+        asked: &mut ListedQuery,
         nprobe: usize,
         count: usize,
         (hidden, kernels): (&Bitset, &Kernels),
@@ -353,7 +344,7 @@ impl Quantised {
     /// The rows that a walk keeps, best first.
     fn walk(
         &self,
-        asked: &mut Asked,
+        asked: &mut ListedQuery,
         ef: usize,
         (hidden, kernels): (&Bitset, &Kernels),
     ) -> Vec<Hit> {

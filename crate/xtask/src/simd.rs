@@ -11,35 +11,42 @@ use crate::paths;
 /// How often each of these is in a wasm file.
 type Counts = BTreeMap<&'static str, usize>;
 
-/// Asks that both files have the instructions that their kernels are made of, and that the one for every
-/// engine has none that some engine lacks.
+/// What every file's kernels are made of.
+const NEEDED: [&str; 3] = ["i32x4.dot_i16x8_s", "i8x16.popcnt", "f32x4.mul"];
+const LOOK_UP: &str = "i8x16.swizzle";
+const RELAXED_LOOK_UP: &str = "i8x16.relaxed_swizzle";
+const RELAXED_DOT: &str = "i32x4.relaxed_dot_i8x16_i7x16_add_s";
+
+/// Asks that each file has the instructions that its kernels are made of, and that those for every engine have none
+/// that some engine lacks.
 pub fn check() -> Result<()> {
-    let every = count(&paths::site().join("photorecall/photorecall_bg.wasm"))?;
-    let relaxed = count(&paths::site().join("photorecall/relaxed/photorecall_bg.wasm"))?;
-    println!("SIMD instructions, for every engine: {every:?}; with relaxed SIMD: {relaxed:?}");
-    for (counts, name) in [(&every, "photorecall"), (&relaxed, "relaxed/photorecall")] {
-        for needed in [
-            "i32x4.dot_i16x8_s",
-            "i8x16.swizzle",
-            "i8x16.popcnt",
-            "f32x4.mul",
-        ] {
-            let count = counts.get(needed).copied().unwrap_or(0);
+    let [app, vectors] = [
+        paths::site().join("photorecall"),
+        paths::npm().join("dist/vectors"),
+    ];
+    for (folder, own) in [
+        (app.clone(), &[LOOK_UP][..]),
+        (app.join("relaxed"), &[RELAXED_LOOK_UP, RELAXED_DOT][..]),
+        (vectors.clone(), &[LOOK_UP][..]),
+        (vectors.join("relaxed"), &[RELAXED_LOOK_UP][..]),
+    ] {
+        let wasm = folder.join("photorecall_bg.wasm");
+        let counts = count(&wasm)?;
+        println!("SIMD instructions in {}: {counts:?}", wasm.display());
+        for needed in NEEDED.iter().chain(own) {
             ensure!(
-                count > 0,
-                "{name}_bg.wasm has no {needed}: a kernel was not vectorised"
+                counts.contains_key(needed),
+                "{} has no {needed}: a kernel was not vectorised",
+                wasm.display()
             );
         }
+        let relaxed = [RELAXED_LOOK_UP, RELAXED_DOT];
+        ensure!(
+            own != [LOOK_UP] || relaxed.iter().all(|it| !counts.contains_key(it)),
+            "{} is for every engine and has relaxed instructions",
+            wasm.display()
+        );
     }
-    let dots = |counts: &Counts| counts.get("relaxed").copied().unwrap_or(0);
-    ensure!(
-        dots(&relaxed) > 0,
-        "the relaxed file has no relaxed dot product"
-    );
-    ensure!(
-        dots(&every) == 0,
-        "the file for every engine has relaxed instructions"
-    );
     Ok(())
 }
 
@@ -63,10 +70,11 @@ fn count(wasm: &Path) -> Result<Counts> {
 fn name(operator: &Operator<'_>) -> Option<&'static str> {
     match operator {
         Operator::I32x4DotI16x8S => Some("i32x4.dot_i16x8_s"),
-        Operator::I8x16Swizzle => Some("i8x16.swizzle"),
+        Operator::I8x16Swizzle => Some(LOOK_UP),
+        Operator::I8x16RelaxedSwizzle => Some(RELAXED_LOOK_UP),
         Operator::I8x16Popcnt => Some("i8x16.popcnt"),
         Operator::F32x4Mul => Some("f32x4.mul"),
-        Operator::I32x4RelaxedDotI8x16I7x16AddS => Some("relaxed"),
+        Operator::I32x4RelaxedDotI8x16I7x16AddS => Some(RELAXED_DOT),
         _ => None,
     }
 }
