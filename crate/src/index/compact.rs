@@ -125,10 +125,8 @@ impl Compact {
             rows > 0 && rows < 1 << 31 && dim > 0,
             "{rows} rows of {dim}"
         );
-        let nlist = Lists::count_for(rows);
-        let trained = Trained::new((rows, dim), nlist, seed, mean, vector);
-        let scan = Pq::train(&trained.residuals(), dim, seed);
-        Self::built((trained, scan), rows, seed, (vector, asked))
+        let learnt = learn((rows, dim), seed, mean, vector);
+        Self::built(learnt, rows, seed, (vector, asked))
     }
 
     /// As [`Compact::build`], with what shards share in place of a sample of the rows.
@@ -179,9 +177,8 @@ impl Compact {
         vector: Fill<'_>,
         degrees: Degrees,
     ) -> (Lists, Graph, Vec<u32>) {
-        let trained = Trained::new((rows, dim), Lists::count_for(rows), seed, None, vector);
-        let scan = Pq::train(&trained.residuals(), dim, seed);
-        let (mut parts, order) = Self::coded((trained, scan), rows, vector);
+        let learnt = learn((rows, dim), seed, None, vector);
+        let (mut parts, order) = Self::coded(learnt, rows, vector);
         let mean = parts.lists.centroids.mean.clone();
         parts.fine = Lvq::encode(mean, rows, |row, out| vector(order[row] as usize, out));
         parts.base = Base::Mean;
@@ -428,4 +425,16 @@ impl Compact {
         let ef = f64::from(effort.ef) * larger;
         (reach, if walks { ef as usize } else { 0 })
     }
+}
+
+/// Lists and a codebook for what they leave, from some of the rows.
+fn learn(
+    (rows, dim): (usize, usize),
+    seed: u64,
+    mean: Option<&[f32]>,
+    vector: Fill<'_>,
+) -> (Trained, Pq) {
+    let trained = Trained::new((rows, dim), Lists::count_for(rows), seed, mean, vector);
+    let scan = Pq::train(&trained.residuals(), dim, seed);
+    (trained, scan)
 }

@@ -39,13 +39,15 @@ pub(super) static TABLE: Kernels = Kernels {
     quantise: quantise_pairs,
     multiply: multiply_pairs,
     gemm_f32,
-    transformer: Some(Transformer {
-        layer_norm,
-        attention,
-        quick_gelu,
-        gelu,
-        softmax_rows,
-    }),
+    transformer: Some(TRANSFORMER),
+};
+
+const TRANSFORMER: Transformer = Transformer {
+    layer_norm,
+    attention,
+    quick_gelu,
+    gelu,
+    softmax_rows,
 };
 
 /// A constant: AMX's table begins as this one.
@@ -70,11 +72,8 @@ pub(super) const VNNI: Kernels = Kernels {
     multiply: multiply_quads,
     gemm_f32,
     transformer: Some(Transformer {
-        layer_norm,
         attention: attention_vnni,
-        quick_gelu,
-        gelu,
-        softmax_rows,
+        ..TRANSFORMER
     }),
 };
 
