@@ -21,7 +21,7 @@ use super::linear::{QLinear, Weights};
 use super::norm::LayerNorm;
 use super::ops::{FusedAttention, QuickGelu, Scratch, Table, with_scratch};
 use super::pattern::{Patch, concrete, with_constant};
-use crate::kernels::{PackedI8, Then};
+use crate::kernels::{Activation, Before, PackedI8, Then};
 
 /// An attention with its norm, its four layers and what it is added to: `[1, t, width]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) struct MlpBlock {
     norm: LayerNorm,
     /// Up, down.
     linear: [Arc<Weights>; 2],
-    activation: Then,
+    activation: Activation,
 }
 
 impl PartialEq for Weights {
@@ -92,7 +92,7 @@ impl AttentionBlock {
         let kernels = self.norm.table.0;
         let (norm, width) = (self.norm.norm()?, i8(&self.linear[0])?.n());
         let len = self.attention.shape.t * width;
-        kernels.quantise(x, norm.scale.len(), Some(norm), rows);
+        kernels.quantise(x, norm.scale.len(), Before::Norm(norm), rows);
         let (mixed, qkv) = between.split_at_mut(1);
         for (weights, out) in self.linear.iter().zip(qkv.iter_mut()) {
             kernels.multiply(rows, i8(weights)?, Then::Store, sized(out, len));
@@ -100,7 +100,7 @@ impl AttentionBlock {
         let mixed = sized(&mut mixed[0], len);
         let qkv = [&*qkv[0], &*qkv[1], &*qkv[2]];
         self.attention.run(qkv, mask, mixed, attention)?;
-        kernels.quantise(mixed, width, None, rows);
+        kernels.quantise(mixed, width, Before::Nothing, rows);
         kernels.multiply(rows, i8(&self.linear[3])?, Then::Add, x);
         Ok(())
     }
@@ -112,9 +112,10 @@ impl MlpBlock {
         let (kernels, norm) = (self.norm.table.0, self.norm.norm()?);
         let (up, down) = (i8(&self.linear[0])?, i8(&self.linear[1])?);
         let hidden = sized(&mut between[0], x.len() / norm.scale.len() * up.n());
-        kernels.quantise(x, norm.scale.len(), Some(norm), rows);
-        kernels.multiply(rows, up, self.activation, hidden);
-        kernels.quantise(hidden, up.n(), None, rows);
+        kernels.quantise(x, norm.scale.len(), Before::Norm(norm), rows);
+        kernels.multiply(rows, up, Then::Store, hidden);
+        let active = Before::Activation(self.activation);
+        kernels.quantise(hidden, up.n(), active, rows);
         kernels.multiply(rows, down, Then::Add, x);
         Ok(())
     }
@@ -182,7 +183,7 @@ impl TypedOp for MlpBlock {
 
 impl MlpBlock {
     pub fn is_quick(&self) -> bool {
-        self.activation == Then::QuickGelu
+        self.activation == Activation::QuickGelu
     }
 }
 
@@ -223,16 +224,16 @@ fn norm_of(model: &TypedModel, outlet: OutletId, x: OutletId) -> Option<&LayerNo
         .filter(|_| node.inputs[0] == x && same)
 }
 
-fn activation(node: &TypedNode) -> Option<Then> {
+fn activation(node: &TypedNode) -> Option<Activation> {
     if node.op_is::<QuickGelu>() {
-        return Some(Then::QuickGelu);
+        return Some(Activation::QuickGelu);
     }
     let op = node.op_as::<ElementWiseOp>()?;
     if op.0.is::<GeluExact>() {
-        return Some(Then::Gelu);
+        return Some(Activation::Gelu);
     }
     let by_tanh = op.0.downcast_ref::<GeluApproximate>()?;
-    (!by_tanh.fast_impl).then_some(Then::GeluTanh)
+    (!by_tanh.fast_impl).then_some(Activation::GeluTanh)
 }
 
 /// x + a layer of a norm of x → [`AttentionBlock`] or [`MlpBlock`].

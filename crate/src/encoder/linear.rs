@@ -10,7 +10,7 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_hir::internal::*;
 
 use super::ops::{Table, filled, values, with_scratch};
-use crate::kernels::{Kernels, PackedF32, PackedI8, Then};
+use crate::kernels::{Before, Kernels, PackedF32, PackedI8, Then};
 
 /// A packed matrix `[k, n]`.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl EvalOp for QLinear {
         let (x, kernels) = (values(&inputs[0])?, self.table.0);
         filled(&self.shape, |out| match &*self.weights {
             Weights::I8(w) => with_scratch(|scratch| {
-                kernels.quantise(x, w.k(), None, &mut scratch.rows);
+                kernels.quantise(x, w.k(), Before::Nothing, &mut scratch.rows);
                 kernels.multiply(&scratch.rows, w, Then::Store, out);
             }),
             Weights::F32(w) => kernels.gemm_f32(x, self.rows, w, out),

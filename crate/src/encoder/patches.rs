@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 use super::ops::{Table, filled, values, with_scratch};
 use super::pattern::{Patch, f32_values};
 use super::rules::{MIN_K, MIN_N, quantise};
-use crate::kernels::{PackedI8, Then};
+use crate::kernels::{Before, PackedI8, Then};
 
 /// `[1, channels, height, width]` → `[1, patches, n]`, patches row by row.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl EvalOp for Patches {
             with_scratch(|scratch| {
                 self.gather(x, &mut scratch.between[0]);
                 let (rows, k) = (&scratch.between[0], self.weights.k());
-                kernels.quantise(rows, k, None, &mut scratch.rows);
+                kernels.quantise(rows, k, Before::Nothing, &mut scratch.rows);
                 kernels.multiply(&scratch.rows, &self.weights, Then::Store, out);
             });
         })

@@ -3,7 +3,7 @@
 use super::lvq::rounded;
 use super::parallel::fill_rows;
 use super::random::Random;
-use crate::kernels::{Kernels, PackedI8, Rows, Then};
+use crate::kernels::{Before, Kernels, PackedI8, Rows, Then};
 
 /// Rows that are compared with the centres at a time.
 const BLOCK: usize = 64;
@@ -165,7 +165,7 @@ impl Assigner {
             rows,
             scores,
         } = scratch;
-        self.kernels.quantise(points, dim, None, rows);
+        self.kernels.quantise(points, dim, Before::Nothing, rows);
         scores.resize(points.len() / dim * self.packed.n(), 0.0);
         self.kernels
             .multiply(rows, &self.packed, Then::Store, scores);

@@ -189,7 +189,9 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
                 let keys = s.key_scale.as_chunks::<NR>().0;
                 for (panel, (to, keys)) in columns.zip(keys).enumerate().take(panels) {
                     let from = products[panel * MR + row];
-                    *to = std::array::from_fn(|lane| from[lane] as f32 * (scale * keys[lane]));
+                    for lane in 0..NR {
+                        to[lane] = from[lane] as f32 * (scale * keys[lane]);
+                    }
                 }
                 let own = if shape.causal { first + row + 1 } else { t };
                 if let Some(mask) = mask {

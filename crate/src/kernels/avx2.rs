@@ -6,7 +6,7 @@ use super::attention::{self, AttentionShape};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
 use super::transformer::Transformer;
-use super::{BlockSums, Kernels, Norm, Sixteen, Then, Tiles, rows};
+use super::{Before, BlockSums, Kernels, Norm, Sixteen, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of eight sums.
 pub(super) const NR: usize = 16;
@@ -359,8 +359,8 @@ fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn quantise(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
-    rows::quantise(a, k, norm, LAYOUT, q);
+fn quantise(a: &[f32], k: usize, before: Before, q: &mut Rows) {
+    rows::quantise(a, k, before, LAYOUT, q);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -387,7 +387,7 @@ fn dots<const ROWS: usize>(
     panel: &[i16],
     out: &mut [[i32; NR]],
 ) {
-    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let rows: [&[i16]; ROWS] = portable::rows_of(a, stride, 2 * pairs);
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
     for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
         // SAFETY: `b` is 64 bytes: two loads of 32.
@@ -430,7 +430,7 @@ fn tile<const ROWS: usize>(
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
-    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
+    let rows: [&[i16]; ROWS] = portable::rows_of(&q.wide[row * w.kp..], w.kp, w.kp);
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
     for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
         // SAFETY: `b` is 32 bytes: two loads of 16.

@@ -8,7 +8,7 @@ use super::avx512_index::{dot_i8, dot_i8_rows, dot_i8_rows_vnni, fast_scan, hamm
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, RowAt, fused, store_row};
 use super::transformer::Transformer;
-use super::{Kernels, Norm, Then, Tiles, rows};
+use super::{Before, Kernels, Norm, Then, Tiles, rows};
 
 /// Columns of a panel: two registers of sixteen sums.
 pub(super) const NR: usize = 32;
@@ -172,13 +172,13 @@ fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn quantise_pairs(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
-    rows::quantise(a, k, norm, PAIRS, q);
+fn quantise_pairs(a: &[f32], k: usize, before: Before, q: &mut Rows) {
+    rows::quantise(a, k, before, PAIRS, q);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn quantise_quads(a: &[f32], k: usize, norm: Option<Norm>, q: &mut Rows) {
-    rows::quantise(a, k, norm, QUADS, q);
+fn quantise_quads(a: &[f32], k: usize, before: Before, q: &mut Rows) {
+    rows::quantise(a, k, before, QUADS, q);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
@@ -208,7 +208,7 @@ fn dots<const ROWS: usize>(
     panel: &[i16],
     out: &mut [[i32; NR]],
 ) {
-    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let rows: [&[i16]; ROWS] = portable::rows_of(a, stride, 2 * pairs);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
     for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
         // SAFETY: `b` is 128 bytes: two loads of 64.
@@ -250,7 +250,7 @@ fn dots_vnni<const ROWS: usize>(
     panel: &[i16],
     out: &mut [[i32; NR]],
 ) {
-    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &a[r * stride..][..2 * pairs]);
+    let rows: [&[i16]; ROWS] = portable::rows_of(a, stride, 2 * pairs);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
     for (pair, b) in panel.chunks_exact(2 * NR).enumerate().take(pairs) {
         // SAFETY: `b` is 128 bytes: two loads of 64.
@@ -293,7 +293,7 @@ fn tile_pairs<const ROWS: usize>(
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
-    let rows: [&[i16]; ROWS] = std::array::from_fn(|r| &q.wide[(row + r) * w.kp..][..w.kp]);
+    let rows: [&[i16]; ROWS] = portable::rows_of(&q.wide[row * w.kp..], w.kp, w.kp);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
     for (pair, b) in weights.chunks_exact(2 * NR).enumerate() {
         // SAFETY: `b` is 64 bytes: two loads of 32.
@@ -338,7 +338,7 @@ fn tile_quads<const ROWS: usize>(
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
-    let rows: [&[i8]; ROWS] = std::array::from_fn(|r| &q.narrow[(row + r) * w.kp..][..w.kp]);
+    let rows: [&[i8]; ROWS] = portable::rows_of(&q.narrow[row * w.kp..], w.kp, w.kp);
     let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
     for (quad, b) in weights.chunks_exact(4 * NR).enumerate() {
         // SAFETY: `b` is 128 bytes: two loads of 64.

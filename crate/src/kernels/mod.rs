@@ -6,13 +6,13 @@
 //!                                       look_ups, look_up_bytes, nearest_of_16, hamming_u64, overlaps_u64, quantise,
 //!                                       multiply, gemm_f32, attention, layer_norm, gelu, softmax_rows
 //! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
-//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd                                     or intrinsics
+//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd │ relaxed-simd-16bit                or intrinsics
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
-//! tables, `multiply` and `attention` whole (but for `relaxed-simd` and `avx2-7bit`, whose activations
-//! have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
+//! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -20,11 +20,13 @@ mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx2_quads;
+mod avx2_sevens;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_index;
+#[cfg(target_arch = "x86_64")]
+mod avxvnni;
 mod packed;
 #[cfg(test)]
 mod parity;
@@ -33,10 +35,14 @@ mod portable;
 mod relaxed;
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
 mod relaxed_index;
+#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
+mod relaxed_pairs;
 mod rows;
 mod scalar;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
+#[cfg(target_arch = "wasm32")]
+mod simd128_index;
 mod transformer;
 #[cfg(target_arch = "x86_64")]
 mod vpopcntdq;
@@ -48,6 +54,7 @@ use packed::Layout;
 pub use packed::{AttentionScratch, PackedF32, PackedI8, Rows};
 #[cfg(feature = "photos")]
 pub(crate) use portable::nearest;
+pub use rows::{Activation, Before, Norm};
 use transformer::Transformer;
 
 /// The signature of `dot_i8_rows`: codes, query, ids, output.
@@ -73,17 +80,6 @@ type LookUpBytes = unsafe fn(&[Sixteen], &[[f32; 2]], f32, &mut [u8]);
 /// The signature of `nearest_of_16`: points, centres, output.
 type NearestOf16 = unsafe fn(&[[f32; 2]], &[[Sixteen; 2]], &mut [u8]);
 
-/// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
-#[derive(Debug, Clone, Copy)]
-pub struct Norm<'a> {
-    /// One a column, γ.
-    pub scale: &'a [f32],
-    /// One a column, β.
-    pub bias: &'a [f32],
-    /// ε
-    pub epsilon: f32,
-}
-
 /// What becomes of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Then {
@@ -91,12 +87,6 @@ pub enum Then {
     Store,
     /// It is added to the output.
     Add,
-    /// Its [`Kernels::quick_gelu`] takes the output's place.
-    QuickGelu,
-    /// Its [`Kernels::gelu`] takes the output's place.
-    Gelu,
-    /// As `Gelu`, with Φ by tanh, as SigLIP was trained with.
-    GeluTanh,
 }
 
 /// How a table tiles its matrices.
@@ -121,7 +111,7 @@ pub struct Kernels {
     nearest_of_16: NearestOf16,
     hamming_u64: unsafe fn(&[u64], &[u64]) -> u32,
     overlaps_u64: Overlaps,
-    quantise: unsafe fn(&[f32], usize, Option<Norm>, &mut Rows),
+    quantise: unsafe fn(&[f32], usize, Before, &mut Rows),
     multiply: unsafe fn(&Rows, &PackedI8, Then, &mut [f32]),
     gemm_f32: unsafe fn(&[f32], usize, &PackedF32, &mut [f32]),
     /// None where the build does not encode.
@@ -149,8 +139,8 @@ static TABLES: &[&Kernels] = &[
     &vpopcntdq::TABLE,
     &avx512::VNNI,
     &avx512::TABLE,
-    &avx2_quads::VNNI,
-    &avx2_quads::TABLE_OF_SEVENS,
+    &avxvnni::TABLE,
+    &avx2_sevens::TABLE,
     &avx2::TABLE,
     &scalar::TABLE,
     &scalar::SEVENS,
@@ -158,6 +148,7 @@ static TABLES: &[&Kernels] = &[
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
 static TABLES: &[&Kernels] = &[
     &relaxed::TABLE,
+    &relaxed_pairs::TABLE,
     &simd128::TABLE,
     &scalar::TABLE,
     &scalar::SEVENS,
@@ -217,6 +208,16 @@ fn runs_here(table: &Kernels) -> bool {
     }
 }
 
+/// Whether the table is worth choosing where it runs.
+fn pays(table: &Kernels) -> bool {
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
+    if std::ptr::eq(table, &relaxed::TABLE) {
+        return relaxed::sums_four_at_once();
+    }
+    let _ = table;
+    true
+}
+
 impl Kernels {
     /// The best table of this machine, chosen once. The environment variable `PHOTORECALL_KERNELS`
     /// names another one, to compare or to reproduce; a name that cannot run here is passed over.
@@ -225,7 +226,7 @@ impl Kernels {
             let asked = std::env::var("PHOTORECALL_KERNELS").ok();
             let named = asked.as_deref().and_then(Kernels::by_name);
             named
-                .or_else(|| Kernels::available().into_iter().next())
+                .or_else(|| Kernels::available().into_iter().find(|table| pays(table)))
                 .unwrap_or(ANYWHERE)
         });
         *BEST
@@ -253,7 +254,7 @@ impl Kernels {
     }
 
     /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `avx512vpopcntdq`,
-    /// `amx`, `simd128` or `relaxed-simd`.
+    /// `amx`, `simd128`, `relaxed-simd` or `relaxed-simd-16bit`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -445,19 +446,18 @@ impl Kernels {
         PackedI8::new(self.name, self.tiles.i8, w, (k, n), scale, bias)
     }
 
-    /// Quantises the rows of `a` `[m, k]`, each by its own extent, to int8 or 7 bits; normalised before,
-    /// where asked.
+    /// Quantises the rows of `a` `[m, k]`, each by its own extent, to int8 or 7 bits, after what is to come `before`.
     ///
     /// # Panics
     /// When `a` has no whole rows, or `norm` not `k` columns.
-    pub fn quantise(&self, a: &[f32], k: usize, norm: Option<Norm>, rows: &mut Rows) {
+    pub fn quantise(&self, a: &[f32], k: usize, before: Before, rows: &mut Rows) {
         assert!(k > 0 && a.len().is_multiple_of(k), "rows of {k}");
-        if let Some(norm) = norm {
+        if let Before::Norm(norm) = before {
             assert_eq!((norm.scale.len(), norm.bias.len()), (k, k), "a norm of {k}");
         }
         rows.table = self.name;
         // SAFETY: `runs_here` found this table's instructions.
-        unsafe { (self.quantise)(a, k, norm, rows) }
+        unsafe { (self.quantise)(a, k, before, rows) }
     }
 
     /// `a[m, k] · w[k, n] + bias`, products summed exactly in i32; `then` says what becomes of it.

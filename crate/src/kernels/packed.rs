@@ -34,6 +34,14 @@ impl Layout {
         }
     }
 
+    /// Input rows that a kernel takes in one step: two groups of `Sevens`.
+    pub(super) fn step(self) -> usize {
+        match self {
+            Self::Pairs { .. } | Self::Quads { .. } => 4,
+            Self::Sevens { .. } => 8,
+        }
+    }
+
     /// A weight's code.
     fn code(self, weight: i8) -> u8 {
         match self {
@@ -49,11 +57,14 @@ pub struct PackedI8 {
     pub(super) table: &'static str,
     pub(super) k: usize,
     pub(super) n: usize,
-    /// `k` filled up to whole groups.
+    /// `k` filled up to whole steps.
     pub(super) kp: usize,
     pub(super) data: Vec<u8>,
     /// Σ of each column's weights `[panels · nr]`, of `Sevens` alone.
     pub(super) sum: Vec<i32>,
+    /// Whether all that a lane of 16 bits gets in a step fits it, whatever the activations: `[panels, kp / 8]`, of
+    /// `Sevens` alone.
+    pub(super) joined: Vec<bool>,
     /// `[panels · nr]`
     pub(super) scale: Vec<f32>,
     /// `[panels · nr]`
@@ -83,7 +94,7 @@ impl PackedI8 {
         assert_eq!(scale.len(), n, "one scale a column");
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
         let (nr, group) = (layout.nr(), layout.group());
-        let (kp, np) = (k.next_multiple_of(4), n.next_multiple_of(nr));
+        let (kp, np) = (k.next_multiple_of(layout.step()), n.next_multiple_of(nr));
         let mut data = vec![layout.code(0); kp * np];
         let sevens = matches!(layout, Layout::Sevens { .. });
         let mut sum = vec![0i32; if sevens { np } else { 0 }];
@@ -99,6 +110,12 @@ impl PackedI8 {
                 *sum += i32::from(weight);
             }
         }
+        let steps = data.chunks_exact((layout.step() * nr).max(1));
+        let joined = if sevens {
+            steps.map(fit).collect()
+        } else {
+            Vec::new()
+        };
         let fill = |values: &[f32]| {
             let mut filled = values.to_vec();
             filled.resize(np, 0.0);
@@ -111,10 +128,31 @@ impl PackedI8 {
             kp,
             data,
             sum,
+            joined,
             scale: fill(scale),
             bias: fill(bias.unwrap_or(&[])),
         }
     }
+}
+
+/// The most that two quads' weights of one sign may come to in a lane: 127 times that is within 16 bits.
+const LANE_MOST: i16 = i16::MAX / 127;
+
+/// Whether a step of `Sevens` fits: each of its lanes has two weights of either quad.
+fn fit(step: &[u8]) -> bool {
+    let (first, second) = step.split_at(step.len() / 2);
+    let lanes = first
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .zip(second.as_chunks::<2>().0);
+    let most = lanes.fold(0, |most, ([a, b], [c, d])| {
+        let weights = [a, b, c, d].map(|weight| i16::from(*weight as i8));
+        let above: i16 = weights.iter().map(|weight| *weight.max(&0)).sum();
+        let below = above - weights.iter().sum::<i16>();
+        most.max(above).max(below)
+    });
+    most <= LANE_MOST
 }
 
 /// An f32 matrix `[k, n]` with a bias, in panels of `nr` columns: `[panels, k, nr]`.

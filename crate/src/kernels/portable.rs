@@ -4,7 +4,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::FAST_SCAN_ROWS;
 use super::packed::{PackedF32, PackedI8};
-use super::{ENCODES, Sixteen, Then};
+use super::{Sixteen, Then};
 
 /// Partial sums kept apart, so that a sum needs no order.
 pub(super) const LANES: usize = 16;
@@ -42,6 +42,16 @@ fn reduce(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
 #[inline(always)]
 pub(super) fn row(codes: &[i8], id: u32, dim: usize) -> &[i8] {
     &codes[id as usize * dim..][..dim]
+}
+
+/// The first `len` of each of some rows. No `from_fn`: on x86 that is a call, and passes them through memory.
+#[inline(always)]
+pub(super) fn rows_of<T, const ROWS: usize>(all: &[T], stride: usize, len: usize) -> [&[T]; ROWS] {
+    let mut rows: [&[T]; ROWS] = [&[]; ROWS];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = &all[r * stride..][..len];
+    }
+    rows
 }
 
 /// Asks for a row's cache lines before they are needed.
@@ -191,11 +201,6 @@ fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-#[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
-}
-
 /// eˣ for x ≤ 88: 2ⁿ·2ᶠ with f ∈ [-½, ½], 2ᶠ by its Taylor polynomial of degree 6; relative error
 /// below 3·10⁻⁷.
 #[inline(always)]
@@ -279,37 +284,31 @@ pub(crate) fn nearest(x: f32) -> i32 {
 
 #[inline(always)]
 pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
-    let (lanes, rest) = values.as_chunks::<LANES>();
-    let mut largest = [0f32; LANES];
-    for part in lanes {
-        for lane in 0..LANES {
-            let x = part[lane].abs();
-            largest[lane] = if x > largest[lane] { x } else { largest[lane] };
-        }
-    }
-    let rest = rest.iter().fold(0.0, |most, x| larger(most, x.abs()));
-    largest.iter().copied().fold(rest, larger)
+    furthest(values, |a, b| larger(a.abs(), b))
 }
 
 /// The least and the largest of the values and 0.
 #[inline(always)]
 pub(super) fn extent(values: &[f32]) -> (f32, f32) {
+    // Each by itself: of both in one loop the compiler makes masks, many times slower.
+    (
+        furthest(values, |a, b| if a < b { a } else { b }),
+        furthest(values, larger),
+    )
+}
+
+/// What `further(value, found)` leaves of all values, beginning with 0.
+#[inline(always)]
+fn furthest(values: &[f32], further: impl Fn(f32, f32) -> f32) -> f32 {
     let (lanes, rest) = values.as_chunks::<LANES>();
-    let (mut least, mut most) = ([0f32; LANES], [0f32; LANES]);
+    let mut found = [0f32; LANES];
     for part in lanes {
         for lane in 0..LANES {
-            let x = part[lane];
-            least[lane] = if x < least[lane] { x } else { least[lane] };
-            most[lane] = if x > most[lane] { x } else { most[lane] };
+            found[lane] = further(part[lane], found[lane]);
         }
     }
-    let ends = rest.iter().fold((0f32, 0f32), |(least, most), x| {
-        (smaller(least, *x), larger(most, *x))
-    });
-    (
-        least.iter().copied().fold(ends.0, smaller),
-        most.iter().copied().fold(ends.1, larger),
-    )
+    let rest = rest.iter().fold(0.0, |found, x| further(*x, found));
+    found.iter().fold(rest, |found, x| further(*x, found))
 }
 
 /// `out[m, n] = a[m, k] · w[k, n] + bias`, in tiles of `MR` rows and `NR` columns.
@@ -360,7 +359,7 @@ fn tile<const MR: usize, const NR: usize>(
     sums: &mut [[f32; NR]; MR],
     madd: impl Fn(f32, f32, f32) -> f32,
 ) {
-    let rows: [&[f32]; MR] = std::array::from_fn(|r| &a[r * k..r * k + k]);
+    let rows: [&[f32]; MR] = rows_of(a, k, k);
     let mut acc = *sums;
     for (at, b) in weights.chunks_exact(NR).enumerate().take(k) {
         for r in 0..MR {
@@ -411,13 +410,6 @@ pub(super) fn store_row<const NR: usize>(
             scales[c],
             bias[c],
         );
-    }
-    match then {
-        Then::Store | Then::Add => {}
-        _ if !ENCODES => unreachable!("a build that does not encode"),
-        Then::QuickGelu => quick_gelu(&mut values),
-        Then::Gelu => gelu(&mut values),
-        Then::GeluTanh => gelu_tanh(&mut values),
     }
     let columns = NR.min(w.n - at.column);
     let out = &mut out[at.row * w.n + at.column..][..columns];

@@ -7,7 +7,7 @@
 use core::arch::wasm32::*;
 
 use super::packed::{Layout, PackedI8, Rows};
-use super::portable::{RowAt, store_row};
+use super::portable::{self, RowAt, store_row};
 use super::{Kernels, Then, Tiles, relaxed_index, rows, simd128};
 
 /// Columns of a panel: three registers of four sums.
@@ -23,10 +23,18 @@ pub(super) static TABLE: Kernels = Kernels {
         i8: LAYOUT,
         ..simd128::TILES
     },
-    quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
+    quantise: |a, k, before, q| rows::quantise(a, k, before, LAYOUT, q),
     multiply,
     ..relaxed_index::TABLE
 };
+
+/// Whether the CPU has one instruction for it, as VNNI and NEON have. Engines make it of several where it has not, on
+/// x86 with `pmaddubsw`, whose sums of two products saturate at 16 bits: that shows with an operand of 8 bits.
+pub(super) fn sums_four_at_once() -> bool {
+    let (most, all) = (i8x16_splat(i8::MAX), i8x16_splat(std::hint::black_box(-1)));
+    let sums = i32x4_relaxed_dot_i8x16_i7x16_add(most, all, i32x4_splat(0));
+    i32x4_extract_lane::<0>(sums) != 2 * i32::from(i16::MAX)
+}
 
 #[target_feature(enable = "relaxed-simd")]
 fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
@@ -52,7 +60,7 @@ fn tile<const ROWS: usize>(
     out: &mut [f32],
 ) {
     let weights = &w.data[panel * NR * w.kp..][..NR * w.kp];
-    let rows: [&[i8]; ROWS] = std::array::from_fn(|r| &q.narrow[(row + r) * w.kp..][..w.kp]);
+    let rows: [&[i8]; ROWS] = portable::rows_of(&q.narrow[row * w.kp..], w.kp, w.kp);
     let mut sums = [[i32x4_splat(0); 3]; ROWS];
     for (quad, b) in weights.chunks_exact(4 * NR).enumerate() {
         // SAFETY: `b` is 48 bytes: three loads of 16.

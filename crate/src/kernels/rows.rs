@@ -1,8 +1,52 @@
 //! Rows of activations: normalised, and in int8 for [`super::Kernels::multiply`].
 
-use super::Norm;
+use super::ENCODES;
 use super::packed::{Layout, Rows};
-use super::portable::{LANES, extent, largest_magnitude, nearest};
+use super::portable::{LANES, extent, gelu, gelu_tanh, largest_magnitude, nearest, quick_gelu};
+
+/// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// One a column, γ.
+    pub scale: &'a [f32],
+    /// One a column, β.
+    pub bias: &'a [f32],
+    /// ε
+    pub epsilon: f32,
+}
+
+/// What stands between two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// [`super::Kernels::quick_gelu`].
+    QuickGelu,
+    /// [`super::Kernels::gelu`].
+    Gelu,
+    /// As `Gelu`, with Φ by tanh, as SigLIP was trained with.
+    GeluTanh,
+}
+
+/// What happens to a row before it is quantised.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// It is normalised.
+    Norm(Norm<'a>),
+    /// It is the output of a layer with an activation.
+    Activation(Activation),
+}
+
+impl Activation {
+    #[inline(always)]
+    fn apply(self, row: &mut [f32]) {
+        match self {
+            Self::QuickGelu => quick_gelu(row),
+            Self::Gelu => gelu(row),
+            Self::GeluTanh => gelu_tanh(row),
+        }
+    }
+}
 
 /// (x − mean) / √(variance + ε) · γ + β of a row (Ba, Kiros and Hinton 2016, "Layer Normalization").
 #[inline(always)]
@@ -38,11 +82,10 @@ pub(super) fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
     }
 }
 
-/// Quantises rows of `k`, each by its own extent; normalised before, where asked. To int8, symmetrically;
-/// for sevens to [0, 127].
+/// Quantises rows of `k`, each by its own extent: to int8, symmetrically; for sevens to [0, 127].
 #[inline(always)]
-pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, q: &mut Rows) {
-    let (m, kp) = (a.len() / k, k.next_multiple_of(4));
+pub(super) fn quantise(a: &[f32], k: usize, before: Before, layout: Layout, q: &mut Rows) {
+    let (m, kp) = (a.len() / k, k.next_multiple_of(layout.step()));
     q.k = k;
     q.scale.clear();
     q.sum.clear();
@@ -55,12 +98,18 @@ pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, 
         q.narrow.resize(m * kp, 0);
     }
     for (at, values) in a.chunks_exact(k).enumerate() {
-        let values = match norm {
-            Some(norm) => {
+        let values = match before {
+            Before::Nothing => values,
+            _ if !ENCODES => unreachable!("a build that does not encode"),
+            Before::Norm(norm) => {
                 normalise(values, norm, &mut q.row);
                 &q.row
             }
-            None => values,
+            Before::Activation(activation) => {
+                q.row.copy_from_slice(values);
+                activation.apply(&mut q.row);
+                &q.row
+            }
         };
         let place = at * kp..at * kp + kp;
         if let Layout::Sevens { .. } = layout {
@@ -69,7 +118,7 @@ pub(super) fn quantise(a: &[f32], k: usize, norm: Option<Norm>, layout: Layout, 
             let zero = nearest(-least * inverse);
             q.zero.push(zero);
             code(values, inverse, &mut q.narrow[place], |q| {
-                q.saturating_add(zero).clamp(0, 127) as i8
+                q.wrapping_add(zero).clamp(0, 127) as i8
             });
             continue;
         }

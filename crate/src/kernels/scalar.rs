@@ -28,7 +28,7 @@ pub(super) const TABLE: Kernels = Kernels {
     nearest_of_16,
     hamming_u64,
     overlaps_u64,
-    quantise: |a, k, norm, q| rows::quantise(a, k, norm, LAYOUT, q),
+    quantise: |a, k, before, q| rows::quantise(a, k, before, LAYOUT, q),
     multiply,
     gemm_f32: |a, m, w, out| portable::gemm_f32::<MR, NR>(a, m, w, out, two_roundings),
     transformer: Some(Transformer {
@@ -49,7 +49,7 @@ pub(super) static SEVENS: Kernels = Kernels {
         i8: SEVENS_LAYOUT,
         f32_nr: NR,
     },
-    quantise: |a, k, norm, q| rows::quantise(a, k, norm, SEVENS_LAYOUT, q),
+    quantise: |a, k, before, q| rows::quantise(a, k, before, SEVENS_LAYOUT, q),
     multiply: multiply_sevens,
     ..TABLE
 };

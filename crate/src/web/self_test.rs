@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, to_js};
-use crate::kernels::{AttentionScratch, AttentionShape, Kernels, Rows, Then};
+use crate::kernels::{AttentionScratch, AttentionShape, Before, Kernels, Rows, Then};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -105,7 +105,7 @@ fn gemm(table: &'static Kernels, x: &[f32], weights: &[i8], k: usize) -> Option<
     let run = |table: &'static Kernels| {
         let packed = table.pack_i8(&w, k, N, &[0.01; N], Some(&[0.5; N]));
         let (mut rows, mut out) = (Rows::default(), vec![0.0; 3 * N]);
-        table.quantise(&a, k, None, &mut rows);
+        table.quantise(&a, k, Before::Nothing, &mut rows);
         table.multiply(&rows, &packed, Then::Store, &mut out);
         out
     };
