@@ -150,6 +150,15 @@ fn weights(scores: &mut [f32], value_scale: &[f32], codes: &mut [i16]) -> f32 {
     1.0 / (scale * powers)
 }
 
+#[inline(always)]
+fn scaled<const NR: usize>(sums: &[i32; NR], scale: f32) -> [f32; NR] {
+    let mut out = [0.0; NR];
+    for lane in 0..NR {
+        out[lane] = sums[lane] as f32 * scale;
+    }
+    out
+}
+
 /// `q`, `k`, `v`, `out` are `[t, heads, d]`, the additive mask is `[t, t]`. `dots(a, stride, pairs, panel,
 /// out)` are the sums over `pairs` pairs of rows of `a` with the panel's columns, a row of `out` each.
 #[inline(always)]
@@ -166,9 +175,10 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
     let lanes = t.next_multiple_of(2 * LANES);
     let mut sums = [[0i32; NR]; MR];
     let mut scales = [0f32; MR];
-    s.scores.resize(lanes.max(t.next_multiple_of(NR)), 0.0);
+    let columns = t.next_multiple_of(NR);
+    s.scores.resize(lanes.max(columns), 0.0);
     s.weights.resize(MR * lanes, 0);
-    s.products.resize(t.div_ceil(NR) * NR * MR, 0);
+    s.products.resize(columns * MR, 0);
     for head in 0..heads {
         code_head::<NR>(qkv, shape, head, s);
         for first in (0..t).step_by(MR) {
@@ -176,22 +186,21 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
             let seen = if shape.causal { first + rows } else { t };
             let seen_lanes = seen.next_multiple_of(2 * LANES);
             let panels = seen.div_ceil(NR);
-            let (products, _) = s.products.as_chunks_mut::<NR>();
             let query = &s.query[first * dp..];
-            for (panel, products) in products.chunks_mut(MR).enumerate().take(panels) {
+            for panel in 0..panels {
                 let keys = &s.keys[panel * NR * dp..][..NR * dp];
-                dots(query, dp, dp / 2, keys, &mut products[..rows]);
+                dots(query, dp, dp / 2, keys, &mut sums[..rows]);
+                // A row's products together, so that one loop goes over all of them.
+                for (row, sums) in sums.iter().enumerate().take(rows) {
+                    s.products[row * columns + panel * NR..][..NR].copy_from_slice(sums);
+                }
             }
             for row in 0..rows {
                 let scale = s.query_scale[first + row];
                 let scores = &mut s.scores[..seen_lanes.max(panels * NR)];
-                let columns = scores.as_chunks_mut::<NR>().0.iter_mut();
-                let keys = s.key_scale.as_chunks::<NR>().0;
-                for (panel, (to, keys)) in columns.zip(keys).enumerate().take(panels) {
-                    let from = products[panel * MR + row];
-                    for lane in 0..NR {
-                        to[lane] = from[lane] as f32 * (scale * keys[lane]);
-                    }
+                let products = &s.products[row * columns..][..panels * NR];
+                for (to, (from, key)) in scores.iter_mut().zip(products.iter().zip(&s.key_scale)) {
+                    *to = *from as f32 * (scale * key);
                 }
                 let own = if shape.causal { first + row + 1 } else { t };
                 if let Some(mask) = mask {
@@ -213,10 +222,11 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
                 );
                 let columns = NR.min(d - panel * NR);
                 for row in 0..rows {
-                    let scale = scales[row];
+                    let mixed = scaled(&sums[row], scales[row]);
                     let to = &mut out[(first + row) * width + head * d + panel * NR..][..columns];
-                    for (to, sum) in to.iter_mut().zip(&sums[row]) {
-                        *to = *sum as f32 * scale;
+                    match to.as_mut_array::<NR>() {
+                        Some(to) => *to = mixed,
+                        None => to.copy_from_slice(&mixed[..columns]),
                     }
                 }
             }

@@ -229,7 +229,7 @@ pub struct AttentionScratch {
     pub(super) value_scale: Vec<f32>,
     /// One key or value.
     pub(super) row: Vec<i16>,
-    /// Of a few queries: `[panels, rows, columns]`.
+    /// Of a few queries: `[rows, columns]`, whole panels.
     pub(super) products: Vec<i32>,
     /// Of one query.
     pub(super) scores: Vec<f32>,
