@@ -11,9 +11,12 @@ use super::{Bitset, Search};
 use crate::kernels::Kernels;
 
 /// Photos that are looked for, and as many words, half of them of either kind.
-const QUERIES: usize = 256;
+const QUERIES: usize = 512;
 /// Neighbours that count.
 pub(super) const K: usize = 10;
+/// The shares of the neighbours that are promised for [`Recall::Fast`] and [`Recall::High`].
+const FAST: f32 = 0.95;
+const HIGH: f32 = 0.99;
 /// The part of the misses that is kept in hand: samples are small.
 const MARGIN: f32 = 0.2;
 /// Where the recall cannot be reached, so much less than the best is good enough: the last of it costs most.
@@ -43,6 +46,8 @@ struct Sample {
     truth: Vec<Vec<u32>>,
     /// The row that a query is, to be left out of its answers.
     own: Vec<Option<u32>>,
+    /// Rows beyond those that are looked for.
+    spare: usize,
     /// How each is led.
     traces: Vec<Trace>,
 }
@@ -120,7 +125,7 @@ pub(super) fn plan(
         (vector, asked.spare),
     );
     let (from, to) = (word.mean(), leaning.mean());
-    Plan {
+    let mut plan = Plan {
         boundary: boundary(&photo, &word),
         photo: photo.efforts(index),
         word: word.efforts(index),
@@ -129,7 +134,15 @@ pub(super) fn plan(
             to,
             efforts: leaning.efforts(index),
         }),
+    };
+    let [more_photo, more_word, more_leaning] =
+        [&photo, &word, &leaning].map(|sample| sample.short(index, &plan));
+    photo.go_further(index, &mut plan.photo, more_photo);
+    word.go_further(index, &mut plan.word, more_word);
+    if let Some(of) = &mut plan.leaning {
+        leaning.go_further(index, &mut of.efforts, more_leaning);
     }
+    plan
 }
 
 /// Directions that share a little with photos, `lean` with their mean, and are otherwise anything.
@@ -190,6 +203,7 @@ impl Sample {
             queries,
             truth,
             own,
+            spare,
             traces,
         }
     }
@@ -205,13 +219,52 @@ impl Sample {
     }
 
     fn efforts(&self, index: &Compact) -> Efforts {
-        let [fast, high] = [0.95, 0.99].map(|recall| self.effort(index, recall));
+        let [fast, high] = [FAST, HIGH].map(|asked| self.effort(index, wanted_of(asked)));
         Efforts { fast, high }
     }
 
+    /// Makes up for what searches stay behind.
+    fn go_further(&self, index: &Compact, efforts: &mut Efforts, [fast, high]: [f32; 2]) {
+        for (effort, asked, more) in [
+            (&mut efforts.fast, FAST, fast),
+            (&mut efforts.high, HIGH, high),
+        ] {
+            if more > 0.0 {
+                *effort = self.effort(index, wanted_of(asked) + more);
+            }
+        }
+    }
+
+    /// By how much searches by that plan stay behind what is wanted: traces know nothing of the lists' sketch.
+    fn short(&self, index: &Compact, plan: &Plan) -> [f32; 2] {
+        [(Recall::Fast, FAST), (Recall::High, HIGH)]
+            .map(|(recall, asked)| (wanted_of(asked) - self.searched(index, plan, recall)).max(0.0))
+    }
+
+    /// The recall of searches by that plan.
+    fn searched(&self, index: &Compact, plan: &Plan, recall: Recall) -> f32 {
+        let mut found = vec![0; self.own.len()];
+        fill_rows(&mut found, 1, |at, out| {
+            let mut hidden = Bitset::new(index.len());
+            if let Some(own) = self.own[at] {
+                hidden.insert(own as usize);
+            }
+            let search = Search {
+                query: &self.queries[at * index.dim()..][..index.dim()],
+                k: K + self.spare,
+                hidden: &hidden,
+                recall,
+            };
+            let (hits, _) = index.search_by(plan, &search, Kernels::best());
+            let is_true = |hit: &&Hit| self.truth[at].contains(&hit.id);
+            out[0] = hits.iter().filter(is_true).count();
+        });
+        let wanted: usize = self.truth.iter().map(Vec::len).sum();
+        found.iter().sum::<usize>() as f32 / wanted.max(1) as f32
+    }
+
     /// What costs least of all that reaches the recall; failing that, comes near to the best.
-    fn effort(&self, index: &Compact, asked: f32) -> Effort {
-        let wanted = asked + MARGIN * (1.0 - asked);
+    fn effort(&self, index: &Compact, wanted: f32) -> Effort {
         let (lists, cost) = self.through_lists(index.parts().lists.len(), wanted);
         if index.parts().graph.is_empty() {
             return lists;
@@ -303,6 +356,11 @@ impl Sample {
             compared / self.own.len().max(1),
         )
     }
+}
+
+/// The recall to look for on a sample where a share is asked for.
+fn wanted_of(asked: f32) -> f32 {
+    asked + MARGIN * (1.0 - asked)
 }
 
 /// Of all ways that reach the recall the cheapest, of the others the best.

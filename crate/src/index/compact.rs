@@ -280,6 +280,16 @@ impl Compact {
     /// # Panics
     /// When the query's length is not `dim`.
     pub fn search(&self, search: &Search<'_>, kernels: &Kernels) -> (Vec<Hit>, Explanation) {
+        self.search_by(&self.parts.plan, search, kernels)
+    }
+
+    /// The same by another plan.
+    pub(super) fn search_by(
+        &self,
+        plan: &Plan,
+        search: &Search<'_>,
+        kernels: &Kernels,
+    ) -> (Vec<Hit>, Explanation) {
         assert_eq!(
             search.query.len(),
             self.dim(),
@@ -287,7 +297,7 @@ impl Compact {
             self.dim()
         );
         let left = self.len() - search.hidden.count();
-        let (mut query, kind, (reach, ef)) = self.prepared(search, left, kernels);
+        let (mut query, kind, (reach, ef)) = self.prepared(plan, search, left, kernels);
         let usual = self.len() * reach.usual / self.parts.lists.len();
         let spent = usual + reach.rerank * COMPARISON;
         let all = left * COMPARISON + (left * FAST_SCAN_ROWS).min(self.len());
@@ -320,11 +330,12 @@ impl Compact {
     /// The query with the lists that it may be led to, what it is taken for, and the way.
     fn prepared(
         &self,
+        plan: &Plan,
         search: &Search<'_>,
         left: usize,
         kernels: &Kernels,
     ) -> (Prepared, &'static str, (Reach, usize)) {
-        let Parts { lists, plan, .. } = &self.parts;
+        let lists = &self.parts.lists;
         let mut query = self.parts.unranked(search.query, kernels);
         let pays =
             |count: usize| Sketch::pays(count, lists.len()) && search.recall != Recall::Exact;

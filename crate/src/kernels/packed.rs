@@ -64,6 +64,7 @@ pub struct PackedI8 {
     pub(super) sum: Vec<i32>,
     /// Whether all that a lane of 16 bits gets in a step fits it, whatever the activations: `[panels, kp / 8]`, of
     /// `Sevens` alone.
+    #[allow(dead_code)]
     pub(super) joined: Vec<bool>,
     /// `[panels · nr]`
     pub(super) scale: Vec<f32>,

@@ -16,6 +16,7 @@ const NEEDED: [&str; 3] = ["i32x4.dot_i16x8_s", "i8x16.popcnt", "f32x4.mul"];
 const LOOK_UP: &str = "i8x16.swizzle";
 const RELAXED_LOOK_UP: &str = "i8x16.relaxed_swizzle";
 const RELAXED_DOT: &str = "i32x4.relaxed_dot_i8x16_i7x16_add_s";
+const RELAXED_PAIRS: &str = "i16x8.relaxed_dot_i8x16_i7x16_s";
 
 /// Asks that each file has the instructions that its kernels are made of, and that those for every engine have none
 /// that some engine lacks.
@@ -26,7 +27,10 @@ pub fn check() -> Result<()> {
     ];
     for (folder, own) in [
         (app.clone(), &[LOOK_UP][..]),
-        (app.join("relaxed"), &[RELAXED_LOOK_UP, RELAXED_DOT][..]),
+        (
+            app.join("relaxed"),
+            &[RELAXED_LOOK_UP, RELAXED_DOT, RELAXED_PAIRS][..],
+        ),
         (vectors.clone(), &[LOOK_UP][..]),
         (vectors.join("relaxed"), &[RELAXED_LOOK_UP][..]),
     ] {
@@ -40,7 +44,7 @@ pub fn check() -> Result<()> {
                 wasm.display()
             );
         }
-        let relaxed = [RELAXED_LOOK_UP, RELAXED_DOT];
+        let relaxed = [RELAXED_LOOK_UP, RELAXED_DOT, RELAXED_PAIRS];
         ensure!(
             own != [LOOK_UP] || relaxed.iter().all(|it| !counts.contains_key(it)),
             "{} is for every engine and has relaxed instructions",
@@ -75,6 +79,7 @@ fn name(operator: &Operator<'_>) -> Option<&'static str> {
         Operator::I8x16Popcnt => Some("i8x16.popcnt"),
         Operator::F32x4Mul => Some("f32x4.mul"),
         Operator::I32x4RelaxedDotI8x16I7x16AddS => Some(RELAXED_DOT),
+        Operator::I16x8RelaxedDotI8x16I7x16S => Some(RELAXED_PAIRS),
         _ => None,
     }
 }
