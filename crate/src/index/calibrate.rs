@@ -11,7 +11,7 @@ use super::{Bitset, Search};
 use crate::kernels::Kernels;
 
 /// Photos that are looked for, and as many words, half of them of either kind.
-const QUERIES: usize = 512;
+const QUERIES: usize = 256;
 /// Neighbours that count.
 pub(super) const K: usize = 10;
 /// The shares of the neighbours that are promised for [`Recall::Fast`] and [`Recall::High`].
