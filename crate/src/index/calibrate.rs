@@ -235,10 +235,17 @@ impl Sample {
         }
     }
 
-    /// By how much searches by that plan stay behind what is wanted: traces know nothing of the lists' sketch.
+    /// By how much searches by that plan stay behind what is wanted, where they find less than was asked for: traces
+    /// know nothing of the lists' sketch.
     fn short(&self, index: &Compact, plan: &Plan) -> [f32; 2] {
-        [(Recall::Fast, FAST), (Recall::High, HIGH)]
-            .map(|(recall, asked)| (wanted_of(asked) - self.searched(index, plan, recall)).max(0.0))
+        [(Recall::Fast, FAST), (Recall::High, HIGH)].map(|(recall, asked)| {
+            let found = self.searched(index, plan, recall);
+            if found < asked {
+                wanted_of(asked) - found
+            } else {
+                0.0
+            }
+        })
     }
 
     /// The recall of searches by that plan.
