@@ -20,6 +20,8 @@ struct Case {
     layers: usize,
     /// Linear layers beside the six of a transformer layer, and attentions beside its one.
     more: (usize, usize),
+    /// Convolutions over all channels, but for those of patches: of the int8 file and of that in f32.
+    convolutions: [usize; 2],
     /// Whether its activation is x·σ(1.702x).
     quick: bool,
     /// Whether it has to agree better than one u8 scale a tensor does.
@@ -37,8 +39,16 @@ const CASES: [Case; 8] = [
     // Keys and values of the pooling; its query is one row and stays in f32.
     case("siglip", "image", IMAGE, 12, (2, 0), false),
     case("siglip", "text", &[1, 64], 12, (0, 0), false),
-    case("mobileclip", "image", &[1, 3, 256, 256], 1, (0, 0), false),
-    case("vgg16", "image", IMAGE, 0, (0, 0), false),
+    Case {
+        // The pointwise ones; where weights are integers, not all are known before they run.
+        convolutions: [5, 8],
+        ..case("mobileclip", "image", &[1, 3, 256, 256], 1, (0, 0), false)
+    },
+    Case {
+        // All but the first, which sees three channels.
+        convolutions: [12, 12],
+        ..case("vgg16", "image", IMAGE, 0, (0, 0), false)
+    },
 ];
 
 const fn case(
@@ -55,6 +65,7 @@ const fn case(
         shape,
         layers,
         more,
+        convolutions: [0, 0],
         quick,
         beats_u8: quick,
     }
@@ -157,6 +168,8 @@ fn check(folder: &Path, case: &Case, layers: usize) {
                 layers + case.more.1,
                 "{what}, {kind}"
             );
+            let convolutions = case.convolutions[usize::from(kind == "f32 file")];
+            assert_eq!(count("Convolution"), convolutions, "{what}, {kind}");
             assert_eq!(
                 count("QuickGelu"),
                 if case.quick { layers } else { 0 },

@@ -3,7 +3,7 @@
 //! ```text
 //! folder ─ Manifest, files (digests checked) ─▶ Model ┬ ImageEncoder: [3, S, S] ─▶ [dim]
 //!                                                     └ TextEncoder: words ─ Tokenizer ─▶ [dim]
-//! each graph: ONNX ─ tract ─ rules: linear layers in int8, attention, activations on our kernels
+//! each graph: ONNX ─ tract ─ rules: linear layers and convolutions in int8, attention, activations on our kernels
 //! ```
 //! An encoder is shared freely between threads: a run has its own state. A text is run at its own length,
 //! where its padding changes nothing.
@@ -12,7 +12,9 @@ mod attention;
 mod block;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod convert;
+mod convolution;
 mod files;
+mod filters;
 mod graph;
 mod linear;
 mod manifest;

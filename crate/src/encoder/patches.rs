@@ -6,12 +6,11 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec};
-use tract_onnx::tract_core::ops::nn::DataFormat;
+use tract_onnx::tract_core::ops::cnn::{Conv, PaddingSpec};
 
+use super::filters::Filters;
 use super::ops::{Table, filled, values, with_scratch};
-use super::pattern::{Patch, f32_values};
-use super::rules::{MIN_K, MIN_N, quantise};
+use super::pattern::Patch;
 use crate::kernels::{Before, PackedI8, Then};
 
 /// `[1, channels, height, width]` → `[1, patches, n]`, patches row by row.
@@ -96,26 +95,6 @@ impl TypedOp for Patches {
     as_op!();
 }
 
-/// A value that no input changes, worked out where tract has not: weights behind their scales.
-fn known(model: &TypedModel, outlet: OutletId, depth: usize) -> Option<Arc<Tensor>> {
-    if let Some(constant) = &model.outlet_fact(outlet).ok()?.konst {
-        return Some(constant.clone());
-    }
-    let node = model.node(outlet.node);
-    if depth == 0 || node.inputs.is_empty() {
-        return None;
-    }
-    let inputs = node
-        .inputs
-        .iter()
-        .map(|input| known(model, *input, depth - 1));
-    let inputs: TVec<TValue> = inputs
-        .map(|x| x.map(IntoTValue::into_tvalue))
-        .collect::<Option<_>>()?;
-    let mut outputs = node.op.eval_out_of_plan(inputs).ok()??;
-    Some(outputs.swap_remove(outlet.slot).into_arc_tensor())
-}
-
 /// Whether no filter reaches beyond the image or over another's place.
 fn tiles(op: &Conv) -> bool {
     let pool = &op.pool_spec;
@@ -127,8 +106,7 @@ fn tiles(op: &Conv) -> bool {
         }
         _ => false,
     };
-    let dense = pool.dilations.iter().flatten().all(|n| *n == 1);
-    unpadded && dense && pool.strides.as_ref() == Some(&pool.kernel_shape)
+    unpadded && pool.strides.as_ref() == Some(&pool.kernel_shape)
 }
 
 /// A convolution with a constant kernel, and the joining of its patches after it → [`Patches`].
@@ -139,46 +117,19 @@ pub(super) fn rule(
     name: &str,
     op: &Conv,
 ) -> Patch {
-    let plain = op.group == 1 && op.q_params.is_none() && op.kernel_fmt == KernelFormat::OIHW;
-    let fact = model.outlet_fact(node.inputs[0])?;
-    let (Some(&[1, channels, height, width]), &[tall, wide]) =
-        (fact.shape.as_concrete(), &*op.pool_spec.kernel_shape)
-    else {
+    let Some(filters) = Filters::of(model, node, op)? else {
         return Ok(None);
     };
+    let ([_, height, width], [tall, wide]) = (filters.image, filters.size);
     let whole = height.is_multiple_of(tall) && width.is_multiple_of(wide);
-    let (k, n) = (channels * tall * wide, op.pool_spec.output_channels);
-    let patches = (height / tall.max(1)) * (width / wide.max(1));
-    let large = k >= MIN_K && n >= MIN_N && patches >= 2;
-    let f32s = fact.datum_type == f32::datum_type();
-    if !plain
-        || !tiles(op)
-        || !whole
-        || !large
-        || !f32s
-        || op.pool_spec.data_format != DataFormat::NCHW
-    {
+    let (n, patches) = (filters.n, (height / tall) * (width / wide));
+    if !tiles(op) || !whole || patches < 2 {
         return Ok(None);
     }
-    let constants = (
-        known(model, node.inputs[1], 4),
-        known(model, node.inputs[2], 4),
-    );
-    let (Some(kernel), Some(bias)) = constants else {
-        return Ok(None);
-    };
-    let bias = f32_values(&*bias.cast_to::<f32>()?)?;
-    if kernel.len() != k * n || ![1, n].contains(&bias.len()) {
-        return Ok(None);
-    }
-    let filters = f32_values(&*kernel.cast_to::<f32>()?)?;
-    let columns = (0..k).flat_map(|row| (0..n).map(move |column| column * k + row));
-    let (q, scale) = quantise(&columns.map(|at| filters[at]).collect::<Vec<_>>(), n);
-    let bias: Vec<f32> = bias.into_iter().cycle().take(n).collect();
     let op = Patches {
-        weights: Arc::new(table.0.pack_i8(&q, k, n, &scale, Some(&bias))),
-        image: [channels, height, width],
-        patch: [tall, wide],
+        weights: filters.packed(table, |row| row),
+        image: filters.image,
+        patch: filters.size,
         table: *table,
     };
     let [down, across] = op.grid();

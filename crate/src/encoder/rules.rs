@@ -16,6 +16,7 @@ use tract_onnx::tract_core::ops::nn::{RmsNorm, Sigmoid, Softmax};
 
 use super::attention;
 use super::block::{self, MlpBlock};
+use super::convolution::{self, Convolution};
 use super::linear::{QLinear, Weights};
 use super::norm;
 use super::ops::{QuickGelu, Table};
@@ -39,6 +40,7 @@ pub(super) fn apply(
         .with_rule_for::<Softmax>("attention", attention::rule)
         .with_rule_for::<RmsNorm>("layer_norm", norm::rule)
         .with_rule_for::<Conv>("patches", patches::rule)
+        .with_rule_for::<Conv>("convolution", convolution::rule)
         .rewrite(&context, &mut model)?;
     Rewriter::default()
         .with_rule_for::<TypedBinOp>("block", block::rule)
@@ -66,6 +68,7 @@ fn count(model: &TypedModel) -> BTreeMap<&'static str, usize> {
         ("AttentionBlock", attentions),
         ("MlpBlock", mlps),
         ("Patches", of("Patches")),
+        ("Convolution", of("Convolution")),
     ])
 }
 
@@ -79,6 +82,8 @@ struct Linear {
     w_order: Vec<usize>,
     /// Which of the output's axes has the columns; the layer makes it the last one.
     columns: usize,
+    /// Whether input and output both have their columns before all rows: a pointwise convolution.
+    columns_first: bool,
     rows: usize,
     k: usize,
     n: usize,
@@ -120,9 +125,12 @@ fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) 
     }
     summed.sort_unstable();
     kept.sort_unstable();
-    // Columns first on both sides is a pointwise convolution: tract is as fast in f32.
     let rows_first = summed[0].0 + summed.len() == x.len();
-    if free_in_out + 1 != out.len() && !rows_first {
+    let columns_first = free_in_out + 1 != out.len() && !rows_first;
+    let after =
+        |(in_x, in_out): &(usize, Option<usize>)| *in_x > free_in_out && *in_out == Some(*in_x);
+    let same_place = summed.len() == 1 && summed[0].0 == free_in_out && x.len() == out.len();
+    if columns_first && !(same_place && kept.iter().all(|axes| x[axes.0] == 1 || after(axes))) {
         return None;
     }
     let order: Vec<usize> = kept
@@ -151,6 +159,7 @@ fn as_linear(op: &EinSum, x: &[usize], w: &[usize], out: &[usize], w_at: usize) 
         x_order,
         w_order,
         columns: free_in_out,
+        columns_first,
         rows,
         k,
         n: w[free_in_w],
@@ -241,6 +250,7 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
         x_order,
         w_order,
         columns,
+        columns_first,
         rows,
         k,
         n,
@@ -267,6 +277,12 @@ fn qlinear(table: &Table, model: &TypedModel, node: &TypedNode, name: &str, op: 
     let last = bias.map_or(node.id, |(_, next)| next.id);
     let mut patch = TypedModelPatch::default();
     let mut x = patch.tap_model(model, node.inputs[input])?;
+    if columns_first {
+        let op = Convolution::pointwise(Arc::new(packed), rows, out.into(), *table);
+        let made = patch.wire_node(format!("{name}.convolution"), op, &[x])?;
+        patch.shunt_outside(model, last.into(), made[0])?;
+        return Ok(Some(patch));
+    }
     for (i, op) in perm_to_ops(&x_order).into_iter().enumerate() {
         x = patch.wire_node(format!("{name}.axes{i}"), op, &[x])?[0];
     }
