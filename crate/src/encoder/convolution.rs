@@ -195,3 +195,86 @@ pub(super) fn rule(
     patch.shunt_outside(model, node.id.into(), made[0])?;
     Ok(Some(patch))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Kernels;
+
+    /// What the definition says, in f64; the weights are `[n, y, x, channel]`.
+    fn by_definition(op: &Convolution, weights: &[i8], x: &[f32]) -> Vec<f64> {
+        let ([channels, height, width], [tall, wide]) = (op.image, op.size);
+        let at = |channel: usize, y: usize, x_at: usize| {
+            let (y, x_at) = (y.checked_sub(op.before[0]), x_at.checked_sub(op.before[1]));
+            match (y, x_at) {
+                (Some(y), Some(x_at)) if y < height && x_at < width => {
+                    f64::from(x[(channel * height + y) * width + x_at])
+                }
+                _ => 0.0,
+            }
+        };
+        let k = tall * wide * channels;
+        let filter = |filter: usize, down: usize, across: usize| {
+            let product = |row: usize| {
+                let (pixel, channel) = (row / channels, row % channels);
+                let y = down * op.stride[0] + pixel / wide;
+                let x = across * op.stride[1] + pixel % wide;
+                f64::from(weights[filter * k + row]) * at(channel, y, x)
+            };
+            (0..k).map(product).sum::<f64>()
+        };
+        let mut out = Vec::new();
+        for n in 0..op.weights.n() {
+            for place in 0..op.grid[0] * op.grid[1] {
+                out.push(filter(n, place / op.grid[1], place % op.grid[1]));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn strides_borders_and_many_places_are_those_of_the_definition() {
+        // Channels, height, width; filters; their size; stride; border above and left; places.
+        let shapes = [
+            ([7, 9, 6], 5, [3, 2], [2, 1], [1, 0], [5, 5]),
+            ([3, 5, 5], 17, [3, 3], [1, 1], [1, 1], [5, 5]),
+            // The last row and column are not reached.
+            ([4, 8, 8], 3, [3, 3], [2, 2], [0, 0], [3, 3]),
+            // In several portions.
+            ([40, 20, 21], 4, [3, 3], [1, 1], [1, 1], [20, 21]),
+            ([64, 1, 30], 9, [1, 1], [1, 1], [0, 0], [1, 30]),
+        ];
+        for (image, n, size, stride, before, grid) in shapes {
+            let k = image[0] * size[0] * size[1];
+            let noise = |at: usize| (at * 7919 % 255) as i32 - 127;
+            let weights: Vec<i8> = (0..n * k).map(|at| noise(at) as i8).collect();
+            let x: Vec<f32> = (0..image.iter().product())
+                .map(|at: usize| noise(at * 31 + 5) as f32 / 100.0)
+                .collect();
+            let rows: Vec<i8> = (0..k * n).map(|at| weights[at % n * k + at / n]).collect();
+            let kernels = Kernels::best().exact();
+            let op = Convolution {
+                weights: Arc::new(kernels.pack_i8(&rows, k, n, &vec![1.0; n], None)),
+                image,
+                size,
+                stride,
+                before,
+                grid,
+                shape: tvec!(1, n, grid[0], grid[1]),
+                table: Table(kernels),
+            };
+            let mut out = vec![f32::NAN; n * grid[0] * grid[1]];
+            op.run(&x, &mut out, &mut Scratch::default());
+            let want = by_definition(&op, &weights, &x);
+            // Half a step of a value is 0.005; a random walk of k steps of 127 at most stays within this.
+            let bound = 3.0 * 0.005 * 127.0 * (k as f64).sqrt();
+            for (got, want) in out.iter().zip(&want) {
+                assert!(
+                    (f64::from(*got) - want).abs() < bound,
+                    "{image:?}: {got}, {want}"
+                );
+            }
+            assert!(want.iter().any(|sum| sum.abs() > 3.0 * bound), "{image:?}");
+        }
+    }
+}
