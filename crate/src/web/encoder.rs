@@ -41,7 +41,7 @@ export interface Glance {
 }
 /** What an encoder is. */
 export interface EncoderInfo {
-  /** The kernels that run: `simd128`, `relaxed-simd`. */
+  /** The kernels that run: `simd128`, `relaxed-simd`, `relaxed-simd-16bit`. */
   kernels: string;
   model: ModelRef;
   hasText: boolean;
