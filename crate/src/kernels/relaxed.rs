@@ -74,25 +74,38 @@ fn tile<const ROWS: usize>(
             }
         }
     }
-    let columns = &w.sum[panel * NR..][..NR];
     for (r, sums) in sums.iter().enumerate() {
-        let mut lanes = [0i32; NR];
-        let zero = i32x4_splat(q.zero[row + r]);
-        for (v, sums) in sums.iter().enumerate() {
-            // SAFETY: `columns` and `lanes` hold the 48 bytes that are read and written.
-            unsafe {
-                let columns = v128_load(columns.as_ptr().add(4 * v).cast());
-                // Σ w·(x + zero) − zero·Σ w = Σ w·x.
-                let exact = i32x4_sub(*sums, i32x4_mul(zero, columns));
-                v128_store(lanes.as_mut_ptr().add(4 * v).cast(), exact);
-            }
-        }
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store_row(&lanes, at, w, then, out);
+        store::<3, NR>(sums, (row + r, panel), (q, w), then, out);
     }
+}
+
+/// Brings the sums of one row of a tile, in `V` registers, back to f32.
+#[inline(always)]
+pub(super) fn store<const V: usize, const NR: usize>(
+    sums: &[v128; V],
+    (row, panel): (usize, usize),
+    (q, w): (&Rows, &PackedI8),
+    then: Then,
+    out: &mut [f32],
+) {
+    let columns = &w.sum[panel * NR..][..4 * V];
+    let mut lanes = [0i32; NR];
+    let places = lanes.as_chunks_mut::<4>().0;
+    let zero = i32x4_splat(q.zero[row]);
+    for ((sums, columns), lanes) in sums.iter().zip(columns.as_chunks::<4>().0).zip(places) {
+        // SAFETY: both hold the 16 bytes that are read and written.
+        unsafe {
+            let columns = v128_load(columns.as_ptr().cast());
+            // Σ w·(x + zero) − zero·Σ w = Σ w·x.
+            let exact = i32x4_sub(*sums, i32x4_mul(zero, columns));
+            v128_store(lanes.as_mut_ptr().cast(), exact);
+        }
+    }
+    let at = RowAt {
+        row,
+        column: panel * NR,
+        scale: q.scale[row],
+        offset: 0,
+    };
+    store_row(&lanes, at, w, then, out);
 }

@@ -5,8 +5,7 @@
 use core::arch::wasm32::*;
 
 use super::packed::{Layout, PackedI8, Rows};
-use super::portable::{self, RowAt, store_row};
-use super::{Kernels, Then, Tiles, relaxed_index, rows, simd128};
+use super::{Kernels, Then, Tiles, portable, relaxed, relaxed_index, rows, simd128};
 
 /// Columns of a panel: two registers of four sums.
 const NR: usize = 8;
@@ -98,25 +97,7 @@ fn tile<const ROWS: usize>(
             }
         }
     }
-    let columns = &w.sum[panel * NR..][..NR];
     for (r, sums) in sums.iter().enumerate() {
-        let mut lanes = [0i32; NR];
-        let zero = i32x4_splat(q.zero[row + r]);
-        for (c, sums) in sums.iter().enumerate() {
-            // SAFETY: `columns` and `lanes` hold the 32 bytes that are read and written.
-            unsafe {
-                let columns = v128_load(columns.as_ptr().add(4 * c).cast());
-                // Σ w·(x + zero) − zero·Σ w = Σ w·x.
-                let exact = i32x4_sub(*sums, i32x4_mul(zero, columns));
-                v128_store(lanes.as_mut_ptr().add(4 * c).cast(), exact);
-            }
-        }
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store_row(&lanes, at, w, then, out);
+        relaxed::store::<2, NR>(sums, (row + r, panel), (q, w), then, out);
     }
 }
