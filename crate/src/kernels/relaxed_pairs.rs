@@ -78,21 +78,21 @@ fn tile<const ROWS: usize>(
             [v128_load32_splat(quads), v128_load32_splat(quads.add(1))]
         };
         if *joined {
-            for r in 0..ROWS {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let [x, y] = quads(r);
                 for c in 0..2 {
                     let first = i16x8_relaxed_dot_i8x16_i7x16(b[c], x);
                     let second = i16x8_relaxed_dot_i8x16_i7x16(b[2 + c], y);
-                    sums[r][c] = add_pairs(sums[r][c], i16x8_add(first, second), ones);
+                    sums[c] = add_pairs(sums[c], i16x8_add(first, second), ones);
                 }
             }
         } else {
-            for r in 0..ROWS {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let [x, y] = quads(r);
                 for c in 0..2 {
                     let first = i16x8_relaxed_dot_i8x16_i7x16(b[c], x);
                     let second = i16x8_relaxed_dot_i8x16_i7x16(b[2 + c], y);
-                    sums[r][c] = add_pairs(add_pairs(sums[r][c], first, ones), second, ones);
+                    sums[c] = add_pairs(add_pairs(sums[c], first, ones), second, ones);
                 }
             }
         }
