@@ -117,13 +117,17 @@ pub(super) fn rule(
     name: &str,
     op: &Conv,
 ) -> Patch {
+    // Before the filters are read, which are many.
+    if !tiles(op) {
+        return Ok(None);
+    }
     let Some(filters) = Filters::of(model, node, op)? else {
         return Ok(None);
     };
     let ([_, height, width], [tall, wide]) = (filters.image, filters.size);
     let whole = height.is_multiple_of(tall) && width.is_multiple_of(wide);
     let (n, patches) = (filters.n, (height / tall) * (width / wide));
-    if !tiles(op) || !whole || patches < 2 {
+    if !whole || patches < 2 {
         return Ok(None);
     }
     let op = Patches {

@@ -135,12 +135,13 @@ pub(super) fn plan(
             efforts: leaning.efforts(index),
         }),
     };
-    let [more_photo, more_word, more_leaning] =
-        [&photo, &word, &leaning].map(|sample| sample.short(index, &plan));
-    photo.go_further(index, &mut plan.photo, more_photo);
-    word.go_further(index, &mut plan.word, more_word);
-    if let Some(of) = &mut plan.leaning {
-        leaning.go_further(index, &mut of.efforts, more_leaning);
+    let short = |sample: &Sample| sample.short(index, &plan);
+    let leans = plan.leaning.map(|_| short(&leaning));
+    let (photos, words) = (short(&photo), short(&word));
+    photo.go_further(index, &mut plan.photo, photos);
+    word.go_further(index, &mut plan.word, words);
+    if let (Some(of), Some(leans)) = (&mut plan.leaning, leans) {
+        leaning.go_further(index, &mut of.efforts, leans);
     }
     plan
 }

@@ -34,11 +34,7 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
         for row in (0..m).step_by(MR) {
-            match m - row {
-                1 => tile::<1>(row, panel, w, a, then, out),
-                2 => tile::<2>(row, panel, w, a, then, out),
-                _ => tile::<MR>(row, panel, w, a, then, out),
-            }
+            by_rows!((m - row).min(MR), tile, (row, panel, w, a, then, out), [1 2 3]);
         }
     }
 }

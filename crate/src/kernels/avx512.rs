@@ -107,14 +107,6 @@ fn softmax_rows(x: &mut [f32], columns: usize) {
     portable::softmax_rows(x, columns);
 }
 
-/// Calls a tile of 1 to 12 rows, the row count known to the compiler.
-macro_rules! by_rows {
-    ($rows:expr, $tile:ident, $args:tt, [$($n:literal)*]) => {
-        match $rows { $($n => by_rows!(@ $tile, $n, $args),)* _ => unreachable!("tiles have 1 to {MR} rows") }
-    };
-    (@ $tile:ident, $n:literal, ($($arg:expr),*)) => { $tile::<$n>($($arg),*) };
-}
-
 /// Rows are dealt out evenly: 197 tokens are 17 tiles of 11 or 12, not 16 of 12 and one of 5.
 fn tiles(m: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = m.div_ceil(MR);

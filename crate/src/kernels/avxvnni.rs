@@ -39,14 +39,7 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     let m = a.scale.len();
     for panel in 0..w.n.div_ceil(NR) {
         for row in (0..m).step_by(MR) {
-            match m - row {
-                1 => tile::<1>(row, panel, w, a, then, out),
-                2 => tile::<2>(row, panel, w, a, then, out),
-                3 => tile::<3>(row, panel, w, a, then, out),
-                4 => tile::<4>(row, panel, w, a, then, out),
-                5 => tile::<5>(row, panel, w, a, then, out),
-                _ => tile::<MR>(row, panel, w, a, then, out),
-            }
+            by_rows!((m - row).min(MR), tile, (row, panel, w, a, then, out), [1 2 3 4 5 6]);
         }
     }
 }
@@ -117,13 +110,8 @@ fn attention(
         mask,
         out,
         scratch,
-        |a, stride, pairs, panel, out| match out.len() {
-            1 => dots::<1>(a, stride, pairs, panel, out),
-            2 => dots::<2>(a, stride, pairs, panel, out),
-            3 => dots::<3>(a, stride, pairs, panel, out),
-            4 => dots::<4>(a, stride, pairs, panel, out),
-            5 => dots::<5>(a, stride, pairs, panel, out),
-            _ => dots::<MR>(a, stride, pairs, panel, out),
+        |a, stride, pairs, panel, out| {
+            by_rows!(out.len(), dots, (a, stride, pairs, panel, out), [1 2 3 4 5 6]);
         },
     );
 }

@@ -14,6 +14,10 @@
 //! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
 //! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+#[macro_use]
+mod by_rows;
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;

@@ -122,11 +122,8 @@ fn attention(
         mask,
         out,
         scratch,
-        |a, stride, pairs, panel, out| match out.len() {
-            MR => dots::<MR>(a, stride, pairs, panel, out),
-            3 => dots::<3>(a, stride, pairs, panel, out),
-            2 => dots::<2>(a, stride, pairs, panel, out),
-            _ => dots::<1>(a, stride, pairs, panel, out),
+        |a, stride, pairs, panel, out| {
+            by_rows!(out.len(), dots, (a, stride, pairs, panel, out), [1 2 3 4]);
         },
     );
 }
