@@ -22,6 +22,7 @@ for (const [place, options] of Object.entries(DEVICES)) {
 
     await named(page, 'By month').click();
     await page.waitForURL(/browse=months/);
+    await page.locator('.card').first().waitFor();
     const counts = await page.locator('.card > span').allTextContents();
     assert.equal(counts.reduce((sum, text) => sum + countIn(text), 0), 17, 'every photo has its month');
     const month = page.locator('.card').first();

@@ -113,7 +113,7 @@ test('favourites, tags and albums: set in the viewer, found by filters, there af
   assert.equal(await page.locator('.tile .score').count(), 0, 'filters alone give no score');
   await filters.getByRole('button', { name: 'two words' }).click();
   await page.waitForURL(/q=is%3Afavourite\+tag%3A%22two\+words%22/);
-  assert.equal(await filters.getByRole('button', { name: 'Favourites', pressed: true }).count(), 1);
+  await filters.getByRole('button', { name: 'Favourites', pressed: true }).waitFor();
   await filters.getByRole('button', { name: 'Favourites' }).click();
   await page.waitForURL(/q=tag%3A%22two\+words%22$/);
   await page.locator('.tile button').first().click();
