@@ -3,7 +3,8 @@
 //!
 //! `index [--codes] BASE QUERIES…`: `.npy` files of f32 vectors; of each file of queries the ten true neighbours
 //! are in the file with the same name and `.truth.npy` (i32). Input: `QUERIES RECALL`, as `0 fast`; a number
-//! in place of the recall is an effort: 0 is that for `fast`, 1 that for `high`, others lie between or beyond.
+//! in place of the recall is an effort: 0 is that for `fast`, 1 that for `high`, others lie between or beyond. With
+//! `together` after it, all queries are asked at once, on every core.
 
 use std::io::{BufRead, Error, ErrorKind};
 
@@ -14,7 +15,7 @@ mod queries;
 
 use cpu_time::{ProcessTime, ThreadTime};
 use photorecall::Kernels;
-use photorecall::index::{Bitset, Compact, Effort, Efforts, Recall, Search};
+use photorecall::index::{Bitset, Compact, Effort, Efforts, Explanation, Hit, Recall, Search};
 use queries::{Queries, read};
 use serde_json::json;
 
@@ -60,13 +61,22 @@ fn main() -> std::io::Result<()> {
         let (set, recall) = line.split_once(' ').ok_or_else(|| unknown(&line))?;
         let set = set.parse::<usize>().ok().and_then(|set| sets.get(set));
         let set = set.ok_or_else(|| unknown(&line))?;
+        let (recall, ask): (_, Ask) = match recall.strip_suffix(" together") {
+            Some(recall) => (recall, together),
+            None => (recall, one_by_one),
+        };
         let told = match recall {
-            "fast" => measure(set, &index, &order, Recall::Fast),
-            "high" => measure(set, &index, &order, Recall::High),
-            "exact" => measure(set, &index, &order, Recall::Exact),
+            "fast" => measure(set, (&index, &order), Recall::Fast, ask),
+            "high" => measure(set, (&index, &order), Recall::High, ask),
+            "exact" => measure(set, (&index, &order), Recall::Exact, ask),
             share => {
                 let share = share.parse().map_err(|_| unknown(&line))?;
-                measure(set, &with_effort(&index, share), &order, Recall::Fast)
+                measure(
+                    set,
+                    (&with_effort(&index, share), &order),
+                    Recall::Fast,
+                    ask,
+                )
             }
         };
         println!("{told}");
@@ -108,20 +118,40 @@ fn between(efforts: &Efforts, share: f32) -> Effort {
     }
 }
 
-fn measure(set: &Queries, index: &Compact, order: &[u32], recall: Recall) -> serde_json::Value {
-    let hidden = Bitset::new(index.len());
+/// Answers all searches; how many seconds of a processor that takes.
+type Ask = fn(&Compact, &[Search<'_>]) -> (Answers, f64);
+type Answers = Vec<(Vec<Hit>, Explanation)>;
+
+fn one_by_one(index: &Compact, searches: &[Search<'_>]) -> (Answers, f64) {
     let started = ThreadTime::now();
-    let mut answers = Vec::new();
-    for query in set.vectors.chunks_exact(set.dim) {
-        let search = Search {
+    let search = |search| index.search(search, Kernels::best());
+    let answers = searches.iter().map(search).collect();
+    (answers, started.elapsed().as_secs_f64())
+}
+
+fn together(index: &Compact, searches: &[Search<'_>]) -> (Answers, f64) {
+    let started = ProcessTime::now();
+    let answers = index.search_batch(searches, Kernels::best());
+    (answers, started.elapsed().as_secs_f64())
+}
+
+fn measure(
+    set: &Queries,
+    (index, order): (&Compact, &[u32]),
+    recall: Recall,
+    ask: Ask,
+) -> serde_json::Value {
+    let hidden = Bitset::new(index.len());
+    let queries = set.vectors.chunks_exact(set.dim);
+    let searches: Vec<Search<'_>> = queries
+        .map(|query| Search {
             query,
             k: 10,
             hidden: &hidden,
             recall,
-        };
-        answers.push(index.search(&search, Kernels::best()));
-    }
-    let seconds = started.elapsed().as_secs_f64();
+        })
+        .collect();
+    let (answers, seconds) = ask(index, &searches);
     json!({
         "recall": set.recall(answers.iter().map(|(hits, _)| &hits[..]), order),
         "qps_cpu": answers.len() as f64 / seconds,

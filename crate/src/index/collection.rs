@@ -5,7 +5,6 @@
 //! growing  flat, what was added since                        ┴▶ best of both, by score
 //! ```
 
-use super::parallel::each;
 use super::{Bitset, Hit, Metric, Part, Recall, Search, normalise};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
@@ -174,8 +173,23 @@ impl Collection {
         let queries = self.checked(queries)?;
         queries.iter().try_for_each(|query| self.directed(query))?;
         let shown = self.shown(allowed);
-        let answer = |at: usize| self.nearest(&queries[at], k, &shown, (recall, kernels));
-        Ok(each(queries.len(), answer))
+        let mut answers = vec![Vec::new(); queries.len()];
+        for (part, hidden) in &shown {
+            let each = queries.iter().map(|query| Search {
+                query,
+                k,
+                hidden,
+                recall,
+            });
+            let searches: Vec<Search<'_>> = each.collect();
+            let found = part.nearest_batch(self.metric, &searches, kernels);
+            answers
+                .iter_mut()
+                .zip(found)
+                .for_each(|(all, found)| all.extend(found));
+        }
+        let best = answers.into_iter().map(|hits| self.best(hits, k));
+        Ok(best.collect())
     }
 
     /// All vectors whose ids are in `allowed` and whose score is `limit` or better, best first: a cosine or an
@@ -260,6 +274,11 @@ impl Collection {
             };
             hits.extend(part.nearest(self.metric, &search, kernels));
         }
+        self.best(hits, k)
+    }
+
+    /// The best `k` of all parts' hits, with the metric's own values.
+    fn best(&self, mut hits: Vec<Hit>, k: usize) -> Vec<Hit> {
         hits.sort_unstable_by(Hit::order);
         hits.truncate(k);
         self.valued(hits)

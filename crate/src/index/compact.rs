@@ -21,6 +21,7 @@ use super::scan::{Met, Reach};
 use super::sketch::{NEAR_LISTS, Sketch};
 use super::{Bitset, Hit};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
+use crate::pages;
 
 /// A comparison with the finer codes, row after row, takes as long as scanning so many.
 pub(super) const COMPARISON: usize = 8;
@@ -79,6 +80,15 @@ pub(super) enum Route {
     Lists(Reach),
     /// The graph is walked with this `ef_search`.
     Graph(usize),
+}
+
+/// A query on its way.
+pub(super) struct Started {
+    pub query: Prepared,
+    /// What it is taken for.
+    kind: &'static str,
+    reach: Reach,
+    pub route: Route,
 }
 
 impl Route {
@@ -216,7 +226,9 @@ impl Compact {
         let mean = self.mean().to_vec();
         self.parts.fine = Lvq::encode(mean, self.len(), vector);
         self.parts.base = Base::Mean;
+        pages::enlarge(&self.parts.fine.codes);
         self.parts.graph = graph_build::build(&self.parts, Degrees::USUAL);
+        pages::enlarge(&self.parts.graph.links);
         self.parts.plan = super::calibrate::plan(&self, seed, vector, Asked::LIKE_ROWS);
         self
     }
@@ -233,6 +245,9 @@ impl Compact {
     }
 
     fn of(parts: Parts) -> Self {
+        pages::enlarge(&parts.scan.codes);
+        pages::enlarge(&parts.fine.codes);
+        pages::enlarge(&parts.graph.links);
         let sketch = Sketch::of(&parts.lists, &parts.scan);
         Self { parts, sketch }
     }
@@ -290,6 +305,13 @@ impl Compact {
         search: &Search<'_>,
         kernels: &Kernels,
     ) -> (Vec<Hit>, Explanation) {
+        let mut started = self.started(plan, search, kernels);
+        let found = self.follow(started.route, &mut started.query, search, kernels);
+        self.finished(started, search, found, kernels)
+    }
+
+    /// The query, and the way that it takes.
+    pub(super) fn started(&self, plan: &Plan, search: &Search<'_>, kernels: &Kernels) -> Started {
         assert_eq!(
             search.query.len(),
             self.dim(),
@@ -297,18 +319,40 @@ impl Compact {
             self.dim()
         );
         let left = self.len() - search.hidden.count();
-        let (mut query, kind, (reach, ef)) = self.prepared(plan, search, left, kernels);
+        let (query, kind, (reach, ef)) = self.prepared(plan, search, left, kernels);
         let usual = self.len() * reach.usual / self.parts.lists.len();
         let spent = usual + reach.rerank * COMPARISON;
         let all = left * COMPARISON + (left * FAST_SCAN_ROWS).min(self.len());
-        let mut route = if search.recall == Recall::Exact || all <= spent {
+        let route = if search.recall == Recall::Exact || all <= spent {
             Route::Rows
         } else if ef > 0 {
             Route::Graph(ef)
         } else {
             Route::Lists(reach)
         };
-        let (mut hits, mut met) = self.follow(route, &mut query, search, kernels);
+        Started {
+            query,
+            kind,
+            reach,
+            route,
+        }
+    }
+
+    /// What was found on the way, or on longer ones where that was too little, and what was done for it.
+    pub(super) fn finished(
+        &self,
+        started: Started,
+        search: &Search<'_>,
+        (mut hits, mut met): (Vec<Hit>, Met),
+        kernels: &Kernels,
+    ) -> (Vec<Hit>, Explanation) {
+        let left = self.len() - search.hidden.count();
+        let Started {
+            mut query,
+            kind,
+            reach,
+            mut route,
+        } = started;
         // Where the hidden rows lie close together, a short way may meet too few others.
         while hits.len() < search.k.min(left) && route != Route::Rows {
             route = match route {

@@ -6,6 +6,7 @@
 //!   two_tier  grows: int8 codes scanned whole ─▶ the best re-ranked by a finer f16 tier
 //!   compact   fixed: ivf (lists, found by their sketch) over pq (4 bits) or a graph, then lvq (8 bits, decide), as
 //!             the planner says
+//! batch     many queries of a compact form at a time
 //! across    codes that leave nothing in their row's direction
 //! codebook  what the compact forms of shards share
 //! coarse    a compact form whose rows lie elsewhere and are read as they are needed
@@ -21,6 +22,7 @@
 //! Knows neither photos nor files.
 
 mod across;
+mod batch;
 mod binary;
 mod binary_lists;
 mod binary_part;

@@ -30,3 +30,13 @@ pub(super) fn each<T: Send>(count: usize, answer: impl Fn(usize) -> T + Sync) ->
     #[cfg(target_arch = "wasm32")]
     (0..count).map(answer).collect()
 }
+
+/// How many answers are found at a time.
+pub(super) fn threads() -> usize {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        rayon::current_num_threads()
+    }
+    #[cfg(target_arch = "wasm32")]
+    1
+}

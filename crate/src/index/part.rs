@@ -6,7 +6,10 @@
 //! With cosine the index's own score is the metric, and nothing is decoded. Any other is computed of the
 //! query and the decoded vector, so that what is very near has a distance that is very small.
 
+use std::borrow::Cow;
+
 use super::calibrate::Asked;
+use super::parallel::each;
 use super::{Bitset, Compact, Hit, Metric, Search, Space, Vectors};
 use crate::kernels::Kernels;
 
@@ -127,23 +130,54 @@ impl Part {
         search: &Search<'_>,
         kernels: &Kernels,
     ) -> Vec<Hit> {
-        let k = search.k.min(self.len());
-        if metric == Metric::Cosine {
-            let (hits, _) = self.vectors.search(&Search { k, ..*search }, kernels);
-            return self.by_id(hits);
-        }
         let ready = self.ready(metric, search.query);
-        let wider = Search {
-            query: &ready,
-            k: k.saturating_add(k.max(SPARE)).min(self.len()),
-            ..*search
+        let (hits, _) = self
+            .vectors
+            .search(&self.wider(metric, search, &ready), kernels);
+        self.ranked_again(metric, search, &hits)
+    }
+
+    /// [`Part::nearest`] for each of `searches`.
+    pub(super) fn nearest_batch(
+        &self,
+        metric: Metric,
+        searches: &[Search<'_>],
+        kernels: &Kernels,
+    ) -> Vec<Vec<Hit>> {
+        let ready = each(searches.len(), |at| self.ready(metric, searches[at].query));
+        let pairs = searches.iter().zip(&ready);
+        let wider: Vec<Search<'_>> = pairs
+            .map(|(search, ready)| self.wider(metric, search, ready))
+            .collect();
+        let found = self.vectors.search_batch(&wider, kernels);
+        each(searches.len(), |at| {
+            self.ranked_again(metric, &searches[at], &found[at])
+        })
+    }
+
+    /// What is asked of the index, by a query that is `ready` for it.
+    fn wider<'a>(&self, metric: Metric, search: &Search<'a>, ready: &'a [f32]) -> Search<'a> {
+        let spare = match metric {
+            Metric::Cosine => 0,
+            Metric::Ip | Metric::L2 => search.k.max(SPARE),
         };
-        let (mut hits, _) = self.vectors.search(&wider, kernels);
-        for hit in &mut hits {
-            hit.score = metric.score(search.query, &self.vector(metric, hit.id as usize));
+        Search {
+            query: ready,
+            k: search.k.saturating_add(spare).min(self.len()),
+            ..*search
         }
-        hits.sort_unstable_by(Hit::order);
-        hits.truncate(k);
+    }
+
+    /// The best of `hits` by the metric itself, as hits on their ids.
+    fn ranked_again(&self, metric: Metric, search: &Search<'_>, hits: &[Hit]) -> Vec<Hit> {
+        let mut hits = hits.to_vec();
+        if metric != Metric::Cosine {
+            for hit in &mut hits {
+                hit.score = metric.score(search.query, &self.vector(metric, hit.id as usize));
+            }
+            hits.sort_unstable_by(Hit::order);
+            hits.truncate(search.k.min(self.len()));
+        }
         self.by_id(hits)
     }
 
@@ -183,10 +217,11 @@ impl Part {
         self.by_id(hits)
     }
 
-    fn ready(&self, metric: Metric, query: &[f32]) -> Vec<f32> {
+    fn ready<'a>(&self, metric: Metric, query: &'a [f32]) -> Cow<'a, [f32]> {
         match self.vectors {
-            Vectors::Flat(_) => self.space.flat_query(metric, query),
-            Vectors::Compact(_) => self.space.lift_query(metric, query),
+            _ if metric == Metric::Cosine => query.into(),
+            Vectors::Flat(_) => self.space.flat_query(metric, query).into(),
+            Vectors::Compact(_) => self.space.lift_query(metric, query).into(),
         }
     }
 

@@ -76,31 +76,10 @@ impl Parts {
         (lists, tables): (&mut [Ranked], &Tables),
         through: (&Bitset, &Kernels),
     ) -> Met {
-        let mut scan = Scan::new(&self.scan, reach.rerank, tables, through);
-        let first = ivf::nearest(lists, reach.first).len();
-        let mut met = 0;
-        let mut take = |scan: &mut Scan<'_>, lists: &[Ranked]| {
-            for list in lists {
-                let rows = self.lists.rows(list.list);
-                met += rows.len();
-                scan.list(rows, list.score);
-            }
-        };
-        take(&mut scan, &lists[..first]);
-        let least = scan
-            .best()
-            .kth(reach.kth)
-            .map_or(f32::MIN, |kth| kth - reach.gap);
-        let more = ivf::nearest_above(&mut lists[first..], least, reach.most.saturating_sub(first));
-        take(&mut scan, more);
-        let lists = first + more.len();
-        let rows = scan.into_best().into_hits();
-        Met {
-            compared: rows.len(),
-            scanned: met,
-            lists,
-            rows,
-        }
+        let mut way = Way::new(self, reach, (lists, tables), through);
+        way.first().into_iter().for_each(|list| way.take(list));
+        way.more().into_iter().for_each(|list| way.take(list));
+        way.into_met()
     }
 
     /// The `count` rows of `lists` that look best by their coarse codes and are not in `hidden`, in no
@@ -117,6 +96,85 @@ impl Parts {
             .map(|list| (self.lists.rows(list.list), list.score));
         scan(&self.scan, rows, count, tables, through).into_hits()
     }
+}
+
+/// A query on its way through the lists.
+pub(super) struct Way<'a> {
+    parts: &'a Parts,
+    reach: &'a Reach,
+    /// Those that were taken come first.
+    lists: &'a mut [Ranked],
+    taken: usize,
+    scanned: usize,
+    scan: Scan<'a>,
+}
+
+impl<'a> Way<'a> {
+    /// See [`Parts::reach`].
+    pub fn new(
+        parts: &'a Parts,
+        reach: &'a Reach,
+        (lists, tables): (&'a mut [Ranked], &'a Tables),
+        through: (&'a Bitset, &'a Kernels),
+    ) -> Self {
+        Self {
+            parts,
+            reach,
+            lists,
+            taken: 0,
+            scanned: 0,
+            scan: Scan::new(&parts.scan, reach.rerank, tables, through),
+        }
+    }
+
+    /// The lists that come first.
+    fn first(&mut self) -> Vec<Ranked> {
+        ivf::nearest(self.lists, self.reach.first).to_vec()
+    }
+
+    /// After those, the lists in which there may be better rows.
+    fn more(&mut self) -> Vec<Ranked> {
+        let least = self
+            .scan
+            .best()
+            .kth(self.reach.kth)
+            .map_or(f32::MIN, |kth| kth - self.reach.gap);
+        let count = self.reach.most.saturating_sub(self.taken);
+        ivf::nearest_above(&mut self.lists[self.taken..], least, count).to_vec()
+    }
+
+    fn take(&mut self, list: Ranked) {
+        let rows = self.parts.lists.rows(list.list);
+        self.taken += 1;
+        self.scanned += rows.len();
+        self.scan.list(rows, list.score);
+    }
+
+    fn into_met(self) -> Met {
+        let rows = self.scan.into_best().into_hits();
+        Met {
+            compared: rows.len(),
+            scanned: self.scanned,
+            lists: self.taken,
+            rows,
+        }
+    }
+}
+
+/// [`Parts::reach`] for many queries: a list is scanned for all of them while it lies in a cache.
+pub(super) fn reach_together(mut ways: Vec<Way<'_>>) -> Vec<Met> {
+    for next in [Way::first, Way::more] {
+        let lists = ways.iter_mut().enumerate();
+        let mut turns: Vec<(Ranked, usize)> = lists
+            .flat_map(|(at, way)| next(way).into_iter().map(move |list| (list, at)))
+            .collect();
+        turns.sort_unstable_by_key(|(list, at)| (list.list, *at));
+        for (list, at) in turns {
+            ways[at].take(list);
+            ways[at].scan.scan();
+        }
+    }
+    ways.into_iter().map(Way::into_met).collect()
 }
 
 /// The best `count` rows of some lists, each with its centroid's score, that are not in `hidden`.
@@ -178,8 +236,9 @@ impl<'a> Scan<'a> {
             .fast_scan(&self.codes.codes, &tables.bytes, &self.blocks, sums);
         let waiting = self.blocks.drain(..).zip(self.lists.drain(..));
         for ((block, (rows, base)), sums) in waiting.zip(sums.as_chunks().0) {
-            // What is below is 0 here, and what is above no sum reaches.
-            let needed = ((self.best.least() - base) / tables.step).ceil();
+            // What is below is 0 here, and what is above no sum reaches. Rounded down: of equal scores none is
+            // passed over because of those that came before, so that lists can be scanned in any order.
+            let needed = (self.best.least() - base) / tables.step;
             if needed > f32::from(u16::MAX) {
                 continue;
             }

@@ -280,3 +280,49 @@ fn any_number_of_axes_and_few_rows_work() {
         assert_eq!(order[hits[0].id as usize], 0, "{rows} rows of {dim}");
     }
 }
+
+#[test]
+fn a_batch_of_all_kinds_is_answered_to_the_bit_as_each_alone() {
+    let vectors = photos(9000, 60, 1);
+    let queries = [photos(90, 60, 2), words(90, 3)].concat();
+    let mut random = Random(4);
+    // From none to nearly all rows are hidden, one after the other and here and there.
+    let hidden = [0, 500, 4000, 8990].map(|count| {
+        let mut hidden = Bitset::new(9000);
+        (0..count).for_each(|row| {
+            hidden.insert(if row % 3 == 0 {
+                random.below(9000)
+            } else {
+                row
+            });
+        });
+        hidden
+    });
+    for (index, _) in [built(&vectors, None), linked(&vectors)] {
+        let searches: Vec<Search<'_>> = queries
+            .chunks_exact(DIM)
+            .enumerate()
+            .map(|(at, query)| Search {
+                query,
+                k: [1, 10, 100][at % 3],
+                hidden: &hidden[at % 4],
+                recall: [Recall::Fast, Recall::High, Recall::Exact][at / 4 % 3],
+            })
+            .collect();
+        let together = index.search_together(&searches, Kernels::best());
+        assert_eq!(together.len(), searches.len());
+        assert_eq!(index.search_batch(&searches, Kernels::best()), together);
+        for (at, (search, found)) in searches.iter().zip(&together).enumerate() {
+            assert_eq!(*found, index.search(search, Kernels::best()), "query {at}");
+        }
+        let routes: Vec<&str> = together.iter().map(|(_, how)| how.route).collect();
+        assert!(
+            routes.contains(&"lists") && routes.contains(&"rows"),
+            "{routes:?}"
+        );
+    }
+    assert_eq!(
+        built(&vectors, None).0.search_batch(&[], Kernels::best()),
+        []
+    );
+}

@@ -1,5 +1,6 @@
 //! The vectors of a segment: flat while it grows, compact when it is large.
 
+use super::parallel::each;
 use super::planner::Explanation;
 use super::{Codebook, Compact, Hit, Search, TwoTier};
 use crate::kernels::Kernels;
@@ -143,6 +144,20 @@ impl Vectors {
                 index.search(search.query, search.k, search.hidden, kernels),
                 Explanation::flat(index.len() - search.hidden.count()),
             ),
+        }
+    }
+
+    /// [`Vectors::search`] for each of `searches`, in their order, to the bit; natively on every core.
+    ///
+    /// # Panics
+    /// When a query's length is not the vectors'.
+    pub fn search_batch(&self, searches: &[Search<'_>], kernels: &Kernels) -> Vec<Vec<Hit>> {
+        match self {
+            Self::Compact(index) => {
+                let found = index.search_batch(searches, kernels);
+                found.into_iter().map(|(hits, _)| hits).collect()
+            }
+            Self::Flat(_) => each(searches.len(), |at| self.search(&searches[at], kernels).0),
         }
     }
 }
