@@ -33,12 +33,16 @@ async function measure({ model, ids, texts, rounds, turnMs, kinds, version }) {
     loads.push({ model, what, ms: performance.now() - start });
     return loaded;
   };
+  // As the package does.
+  const { sha256 } = await import('/photorecall/index.js');
+  const digestsOf = async (names) => new Map(await Promise.all(names.map(async (name) => [name, await sha256(files.get(name))])));
   const ours = {};
   for (const [where, folder] of [['chromium', 'relaxed/'], ['chromium-simd128', '']]) {
     for (const towers of ['image', 'both']) {
       const glue = await import(`/photorecall/${folder}photorecall.js?${model}-${towers}`);
       const { memory } = await glue.default({ module_or_path: fetch(`/photorecall/${folder}photorecall_bg.wasm`) });
-      ours[where] = await timed(`${where} ${towers}`, () => new glue.Encoder(manifest, files, towers));
+      const used = towers === 'image' ? ['image.onnx'] : [...files.keys()];
+      ours[where] = await timed(`${where} ${towers}`, async () => new glue.Encoder(manifest, files, towers, await digestsOf(used)));
       ours[where].embedTensor(pixels);
       Object.assign(loads.at(-1), { memoryBytes: memory.buffer.byteLength });
     }

@@ -136,6 +136,9 @@ def native(report, n, impossible):
         # The first one warms up.
         swept = [ours.measure(kind, effort) for effort in [0, *EFFORTS, "exact"]][1:]
         report.curve(n, "native", kind, ours.name, swept)
+        for level in LEVELS:
+            rounds = [(ours.measure(kind, f"{level} together"), ours.measure(kind, level)) for _ in range(ROUNDS)]
+            report.together({"n": n, "query": kind, "asked": level, "queries": COUNT}, rounds)
     ours.end()
 
 

@@ -4,12 +4,17 @@ import json, statistics
 from index_plots import plot
 
 
+def rate(rounds):
+    return statistics.median(one["qps_cpu"] for one in rounds)
+
+
 class Report:
-    """`rows` has ours and a peer, `builds` how fast each was built, `curves` recall and rates by setting, `codes` bytes
-    and recall by code, `not_run` what was left out and why."""
+    """`rows` has ours and a peer, `builds` how fast each was built, `curves` recall and rates by setting, `together`
+    our rates where all queries are asked at once, `codes` bytes and recall by code, `not_run` what was left out and
+    why."""
 
     def __init__(self, **about):
-        self.told = {**about, "rows": [], "builds": [], "curves": [], "codes": [], "not_run": []}
+        self.told = {**about, "rows": [], "builds": [], "curves": [], "together": [], "codes": [], "not_run": []}
 
     def built(self, n, where, by, told):
         self.told["builds"].append({"n": n, "where": where, "built_by": by, **told})
@@ -18,7 +23,6 @@ class Report:
     def compared(self, about, rounds, peer, built, **more):
         """`rounds` has pairs of measurements, ours and the peer's; `built` is what was told of ours."""
         mine, theirs = zip(*rounds)
-        rate = lambda rounds: statistics.median(one["qps_cpu"] for one in rounds)
         row = {
             **about, "recall_at_10": round(mine[0]["recall"], 4), "ours_qps_cpu": round(rate(mine)),
             "peer": peer, "peer_recall_at_10": round(theirs[0]["recall"], 4),
@@ -29,6 +33,15 @@ class Report:
         self.told["rows"].append(row)
         self.show(row["n"], row["where"], "{query:5} {asked:4} ours {recall_at_10:.3f} {ours_qps_cpu:>6}/s, {peer} "
                   "{peer_recall_at_10:.3f} {peer_qps_cpu:>6}/s: {ratio} times".format(**row))
+
+    def together(self, about, rounds):
+        """`rounds` has pairs of measurements, all queries at once and one by one."""
+        at_once, alone = map(rate, zip(*rounds))
+        row = {**about, "recall_at_10": round(rounds[0][0]["recall"], 4), "qps_cpu": round(at_once),
+               "alone_qps_cpu": round(alone), "ratio": round(at_once / alone, 2)}
+        self.told["together"].append(row)
+        self.show(row["n"], "native", "{query:5} {asked:4} {queries} at once {qps_cpu:>6}/s, alone {alone_qps_cpu:>6}/s: "
+                  "{ratio} times".format(**row))
 
     def curve(self, n, where, query, by, measured):
         points = [{"recall_at_10": round(one["recall"], 4), "qps_cpu": round(one["qps_cpu"])} for one in measured]

@@ -1,7 +1,8 @@
 /** The worker's encoder: a photo or words in, a vector out. */
 import { PhotorecallError } from './errors.js';
 import { type Wasm, compileAt, instantiate, wasm } from './glue.js';
-import type { ModelFiles } from './model.js';
+import { canDigest, sha256 } from './known.js';
+import type { DigestedModel } from './model.js';
 import type { Encoder, EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
 import { decodeByPlatform, platformFirst } from './platform.js';
 import { Moved } from './rpc.js';
@@ -10,7 +11,7 @@ let memory: WebAssembly.Memory | undefined;
 let encoder: Encoder | undefined;
 
 /** Photos that were read and wait to be encoded or forgotten. */
-const held = new Map<number, { file: Blob; bytes: Uint8Array }>();
+const held = new Map<number, { file: Blob; bytes: Uint8Array; digest: string }>();
 /** The engine makes a large photo smaller only so far: the rest is the module's, as the model wants it. */
 const SPARE = 4;
 let nextHeld = 0;
@@ -23,9 +24,12 @@ export interface Held {
   modifiedMs: number;
 }
 
+/** A photo's vector and facts, and the SHA-256 of its bytes. */
+export type EncodedPhoto = ImageEmbedding & Pick<Held, 'digest'>;
+
 /** What came of a photo, and how much memory the module holds now: it never gives any back. */
 export interface Encoded {
-  photo: ImageEmbedding;
+  photo: EncodedPhoto;
   memoryBytes: number;
 }
 
@@ -58,18 +62,19 @@ export const encoderHandlers = {
     memory = await instantiate(chosen);
   },
 
-  loadModel({ manifest, files }: ModelFiles, towers: 'image' | 'both'): EncoderInfo {
+  loadModel({ manifest, files, digests }: DigestedModel, towers: 'image' | 'both'): EncoderInfo {
     encoder?.free();
-    encoder = new (wasm().Encoder)(manifest, files, towers);
+    encoder = new (wasm().Encoder)(manifest, files, towers, digests);
     return encoder.info();
   },
 
   async hold(file: Blob): Promise<Held> {
     const bytes = new Uint8Array(await file.arrayBuffer());
+    const digest = canDigest() ? await sha256(bytes) : wasm().digest(bytes);
     const id = nextHeld++;
-    held.set(id, { file, bytes });
+    held.set(id, { file, bytes, digest });
     const modifiedMs = file instanceof File ? file.lastModified : 0;
-    return { id, digest: wasm().digest(bytes), bytes: bytes.byteLength, modifiedMs };
+    return { id, digest, bytes: bytes.byteLength, modifiedMs };
   },
 
   drop(id: number): void {
@@ -79,7 +84,8 @@ export const encoderHandlers = {
   async encodeHeld(id: number, maxMemoryBytes: number, trimBorders: boolean): Promise<Moved<Encoded>> {
     const waiting = held.get(id);
     if (!waiting) throw new PhotorecallError('bad_argument', `no photo ${id} is held`);
-    const photo = await embed(waiting.file, waiting.bytes, maxMemoryBytes, trimBorders);
+    const { file, bytes, digest } = waiting;
+    const photo = { ...(await embed(file, bytes, maxMemoryBytes, trimBorders)), digest };
     held.delete(id);
     const memoryBytes = memory?.buffer.byteLength ?? 0;
     return new Moved({ photo, memoryBytes }, [photo.embedding.buffer, photo.thumbnail.buffer]);

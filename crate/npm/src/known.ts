@@ -51,9 +51,14 @@ export function addressOf({ name, source, files }: KnownModel, file: string, hub
   return new URL(`${String(hub).replace(/\/+$/, '')}/${source.repository}/resolve/${source.revision}/${path}`);
 }
 
+/** Whether the engine computes digests here; the wasm does so everywhere, several times slower. */
+export function canDigest(): boolean {
+  return globalThis.crypto?.subtle !== undefined;
+}
+
 /** Lower-case hex of the SHA-256. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  if (!globalThis.crypto?.subtle) {
+  if (!canDigest()) {
     throw new PhotorecallError('insecure_context', 'models are checked by crypto.subtle, which pages have over https only');
   }
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));

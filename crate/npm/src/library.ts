@@ -4,7 +4,7 @@ import { Compacting } from './compacting.js';
 import { PhotorecallError } from './errors.js';
 import { follow, lock } from './following.js';
 import { IndexClient } from './index-client.js';
-import { fetchBytes, fetchModel, folderUrl, type ModelFiles } from './model.js';
+import { type DigestedModel, digested, fetchBytes, fetchModel, folderUrl } from './model.js';
 import type {
   Cluster,
   Damage,
@@ -454,10 +454,10 @@ async function start(options: OpenOptions, open: Open): Promise<{ index: IndexCl
   return { index: new IndexClient(worker, async () => (await begin(await startBareWorker(kit))).worker), encoder, kit };
 }
 
-async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<ModelFiles> {
-  if (model) return model;
+async function modelOf({ model, modelUrl, onLoad }: OpenOptions): Promise<DigestedModel> {
+  if (model) return digested(model);
   if (modelUrl === undefined) throw new PhotorecallError('bad_argument', 'a library is opened with a `model` or a `modelUrl`');
-  return fetchModel(modelUrl, onLoad);
+  return digested(await fetchModel(modelUrl, onLoad));
 }
 
 function encodePath(path: string): string {

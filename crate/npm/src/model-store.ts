@@ -84,7 +84,7 @@ export class ModelStore {
   async load(name: string): Promise<ModelFiles> {
     const model = (await this.list()).find((model) => model.name === name);
     if (!model) throw new PhotorecallError('not_found', `the model ${name} is not in this browser`);
-    const files = new Map<string, Uint8Array>();
+    const files = new Map<string, Uint8Array<ArrayBuffer>>();
     for (const [name, entry] of Object.entries(model.files)) files.set(name, await this.shelf.file(entry.sha256));
     return { manifest: model.manifest, files };
   }

@@ -1,12 +1,23 @@
 /** A model's files, fetched once and handed to the workers. */
 import { PhotorecallError } from './errors.js';
-import { parseManifest } from './known.js';
+import { canDigest, parseManifest, sha256 } from './known.js';
 import type { LoadProgress } from './types.js';
 
 /** What the wasm's `Encoder` is made of. */
 export interface ModelFiles {
   manifest: Uint8Array;
-  files: Map<string, Uint8Array>;
+  files: Map<string, Uint8Array<ArrayBuffer>>;
+}
+
+/** A model's files and, where the engine has found them, their SHA-256 by name: what each worker would do again. */
+export interface DigestedModel extends ModelFiles {
+  digests?: Map<string, string>;
+}
+
+export async function digested(model: ModelFiles): Promise<DigestedModel> {
+  if (!canDigest()) return model;
+  const found = [...model.files].map(async ([name, bytes]): Promise<[string, string]> => [name, await sha256(bytes)]);
+  return { ...model, digests: new Map(await Promise.all(found)) };
 }
 
 /** A folder's address, with the slash at the end that relative addresses need. */
@@ -30,7 +41,7 @@ export async function fetchWhole(url: URL): Promise<Response> {
 }
 
 /** The bytes at an address. */
-export async function fetchBytes(url: URL, onBytes?: (count: number) => void): Promise<Uint8Array> {
+export async function fetchBytes(url: URL, onBytes?: (count: number) => void): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetchWhole(url);
   if (!response.body || !onBytes) return new Uint8Array(await response.arrayBuffer());
   const counted = response.body.pipeThrough(
@@ -50,7 +61,7 @@ export async function fetchModel(url: string | URL, onLoad?: (progress: LoadProg
   const manifest = await fetchBytes(new URL('manifest.json', folder));
   const { files, bytes: total } = parseManifest(manifest, `${folder.href}manifest.json`);
   let done = 0;
-  const fetched = Object.keys(files).map(async (name): Promise<[string, Uint8Array]> => {
+  const fetched = Object.keys(files).map(async (name): Promise<[string, Uint8Array<ArrayBuffer>]> => {
     const bytes = await fetchBytes(new URL(name, folder), (count) => {
       done += count;
       onLoad?.({ done, total });

@@ -5,9 +5,8 @@
  * replaced, and a photo that is too large for its share of memory, or that a worker broke on, is tried
  * once more alone, in a worker of its own that is ended afterwards.
  */
-import type { Encoded, Held } from './encoder-worker.js';
+import type { Encoded, EncodedPhoto, Held } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
-import type { ImageEmbedding } from './photorecall.js';
 import type { Remote } from './rpc.js';
 import { type Kit, type WorkerApi, startEncoder } from './workers.js';
 
@@ -54,7 +53,7 @@ export class Pool {
     file: Blob,
     trimBorders: boolean,
     known: (held: Held) => Promise<boolean> = async () => false,
-  ): Promise<ImageEmbedding | undefined> {
+  ): Promise<EncodedPhoto | undefined> {
     const slot = this.slots.reduce((least, slot) => (slot.inFlight < least.inFlight ? slot : least));
     slot.inFlight++;
     try {
@@ -91,7 +90,7 @@ export class Pool {
     worker: Remote<WorkerApi>,
     held: Held,
     trimBorders: boolean,
-  ): Promise<ImageEmbedding> {
+  ): Promise<EncodedPhoto> {
     try {
       const { photo, memoryBytes } = await timed(worker, held, SHARED_MEMORY, trimBorders);
       if (memoryBytes > LARGE_MODULE) void this.retire(slot, worker);
@@ -103,7 +102,7 @@ export class Pool {
   }
 
   /** One after another: two large photos at once could take all memory. */
-  private encodeAlone(file: Blob, trimBorders: boolean): Promise<ImageEmbedding> {
+  private encodeAlone(file: Blob, trimBorders: boolean): Promise<EncodedPhoto> {
     const encoded = this.alone.then(async () => {
       const worker = await startEncoder(this.kit);
       try {

@@ -3,7 +3,7 @@ import type { EncoderApi } from './encoder-worker.js';
 import { PhotorecallError } from './errors.js';
 import type { Wasm } from './glue.js';
 import type { IndexApi } from './index-worker.js';
-import { folderUrl, type ModelFiles } from './model.js';
+import { type DigestedModel, folderUrl } from './model.js';
 import { hasRelaxedSimd } from './relaxed.js';
 import { Remote } from './rpc.js';
 import type { OpenOptions } from './types.js';
@@ -13,7 +13,7 @@ export type WorkerApi = EncoderApi & IndexApi;
 /** What is needed to start a worker, at any time. */
 export interface Kit {
   wasm: Wasm;
-  model: ModelFiles;
+  model: DigestedModel;
   workerUrl: string | URL | undefined;
 }
 

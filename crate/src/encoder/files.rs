@@ -11,6 +11,12 @@ pub trait ReadFile {
     /// # Errors
     /// When there is no such file or it cannot be read.
     fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// The SHA-256 of the file's `bytes`, lower-case hex; whoever knows it need not compute it again.
+    fn digest(&self, name: &str, bytes: &[u8]) -> String {
+        let _ = name;
+        crate::image::digest(bytes)
+    }
 }
 
 /// Files that are in memory already, as in the browser.

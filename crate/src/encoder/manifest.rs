@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::ReadFile;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Preprocess, ResizeMode, digest};
+use crate::image::{Filter, Preprocess, ResizeMode};
 
 /// The version of manifests that is read.
 const FORMAT: u32 = 1;
@@ -192,7 +192,7 @@ impl Manifest {
         if bytes.len() as u64 != entry.bytes {
             return Err(differs("bytes", &entry.bytes, &bytes.len()));
         }
-        let found = digest(&bytes);
+        let found = files.digest(name, &bytes);
         if found != entry.sha256 {
             return Err(differs("sha256", &entry.sha256, &found));
         }

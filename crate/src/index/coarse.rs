@@ -66,7 +66,7 @@ impl Coarse {
     /// When the query's length is not the index's.
     pub fn probes(&self, query: &[f32], recall: Recall, kernels: &Kernels) -> (Vec<Probe>, usize) {
         let ready = self.lists.centroids.query(query);
-        let mut ranked = self.lists.ranked(&ready, kernels);
+        let mut ranked = self.lists.ranked(&self.lists.all(), &ready, kernels);
         let (_, effort) = self.plan.effort(Bearing::of(&ranked), recall);
         let count = match recall {
             Recall::Exact => ranked.len(),

@@ -383,29 +383,27 @@ impl Compact {
         let mut query = self.parts.unranked(search.query, kernels);
         let pays =
             |count: usize| Sketch::pays(count, lists.len()) && search.recall != Recall::Exact;
-        let looks = match pays(NEAR_LISTS) {
+        // As many as a photo needs, which most queries are.
+        let (photo, _) = self.adapted(plan.photo.of(search.recall), search.k, left);
+        let first = photo.ranked().max(NEAR_LISTS);
+        let looks = match pays(first) {
             true => self.sketch.looks(&query.tables, kernels),
             false => Vec::new(),
         };
         let near = |count: usize, query: &mut Prepared| {
             // To compare most of them anyway, a sketch is no help.
-            let ranked = match pays(count) {
-                true => {
-                    let ids = self.sketch.nearest(&looks, count, kernels);
-                    lists.some_ranked(&ids, &query.centroids, kernels)
-                }
-                false => lists.ranked(&query.centroids, kernels),
+            let ids = match pays(count) {
+                true => self.sketch.nearest(&looks, count, kernels),
+                false => lists.all(),
             };
-            query.rank(ranked, lists.len());
+            query.rank(lists, ids, kernels);
         };
-        near(NEAR_LISTS, &mut query);
+        near(first, &mut query);
         let bearing = Bearing::around(self.sketch.mean_score(search.query), &query.ranked);
         let (kind, effort) = plan.effort(bearing, search.recall);
         let (reach, ef) = self.adapted(effort, search.k, left);
-        // Those that are further by the sketch may be nearer.
-        let wanted = (2 * reach.usual).max(reach.first);
-        if wanted > query.ranked.len() && query.ranked.len() < lists.len() {
-            near(wanted, &mut query);
+        if reach.ranked() > query.ranked.len() && query.ranked.len() < lists.len() {
+            near(reach.ranked(), &mut query);
         }
         (query, kind, (reach, ef))
     }
@@ -422,10 +420,7 @@ impl Compact {
         let reach = match route {
             Route::Graph(ef) => return self.walk(ef, query, search, kernels),
             Route::Rows => {
-                if query.ranked.len() < parts.lists.len() {
-                    let all = parts.lists.ranked(&query.centroids, kernels);
-                    query.rank(all, parts.lists.len());
-                }
+                query.rank(&parts.lists, parts.lists.all(), kernels);
                 Reach::all(parts.lists.len(), self.len() - search.hidden.count())
             }
             Route::Lists(reach) => reach,

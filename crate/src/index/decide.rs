@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Hit;
 use super::compact::Parts;
-use super::ivf::Ranked;
+use super::ivf::{Lists, Ranked};
 use super::lvq::{Dots, LvqQuery};
 use super::pq::Tables;
 use super::top::Top;
@@ -34,24 +34,29 @@ pub enum Base {
 
 /// A query that is ready for everything.
 pub(super) struct Prepared {
-    /// All lists, or those near enough to be of use: in their own order, until they are ranked.
+    /// All lists, or those near enough to be of use, in no order.
     pub ranked: Vec<Ranked>,
-    /// The inner product with the centroid of each list of `ranked`, by list.
-    pub scores: Vec<f32>,
+    /// The inner product with the centroid of each list of `ranked` `[nlist]`.
+    scores: Vec<Option<f32>>,
     pub tables: Tables,
     pub centroids: LvqQuery,
     pub fine: LvqQuery,
 }
 
 impl Prepared {
-    /// Puts other lists in place of those that there were.
-    pub fn rank(&mut self, ranked: Vec<Ranked>, lists: usize) {
-        self.scores.clear();
-        self.scores.resize(lists, 0.0);
+    /// Compares it with those of `ids` that it was not compared with before.
+    pub fn rank(&mut self, lists: &Lists, mut ids: Vec<u32>, kernels: &Kernels) {
+        ids.retain(|list| self.scores[*list as usize].is_none());
+        let ranked = lists.ranked(&ids, &self.centroids, kernels);
         for list in &ranked {
-            self.scores[list.list as usize] = list.score;
+            self.scores[list.list as usize] = Some(list.score);
         }
-        self.ranked = ranked;
+        self.ranked.extend(ranked);
+    }
+
+    /// The inner product with the centroid of a list of `ranked`.
+    pub fn score(&self, list: usize) -> f32 {
+        self.scores[list].unwrap_or_default()
     }
 }
 
@@ -59,8 +64,7 @@ impl Parts {
     /// The query, with all lists.
     pub(super) fn prepared(&self, query: &[f32], kernels: &Kernels) -> Prepared {
         let mut query = self.unranked(query, kernels);
-        let ranked = self.lists.ranked(&query.centroids, kernels);
-        query.rank(ranked, self.lists.len());
+        query.rank(&self.lists, self.lists.all(), kernels);
         query
     }
 
@@ -69,7 +73,7 @@ impl Parts {
         let centroids = self.lists.centroids.query(query);
         Prepared {
             ranked: Vec::new(),
-            scores: Vec::new(),
+            scores: vec![None; self.lists.len()],
             tables: self.scan.tables(query, kernels),
             fine: self.fine.query_like(&centroids, query),
             centroids,
@@ -105,7 +109,7 @@ impl Parts {
         let near = best(candidates, k.saturating_add(k.max(SPARE)), &|hit| hit.score);
         best(&near, k, &|hit| {
             let list = self.lists.of(hit.id as usize);
-            query.scores[list] + self.scan.product(&query.tables, hit.id as usize)
+            query.score(list) + self.scan.product(&query.tables, hit.id as usize)
         })
     }
 

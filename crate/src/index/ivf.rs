@@ -222,19 +222,13 @@ impl Lists {
             .collect()
     }
 
-    /// All lists, in their own order.
-    pub(super) fn ranked(&self, query: &LvqQuery, kernels: &Kernels) -> Vec<Ranked> {
-        let ids: Vec<u32> = (0..self.len() as u32).collect();
-        self.some_ranked(&ids, query, kernels)
+    /// The ids of all lists.
+    pub(super) fn all(&self) -> Vec<u32> {
+        (0..self.len() as u32).collect()
     }
 
     /// The lists `ids`, in that order.
-    pub(super) fn some_ranked(
-        &self,
-        ids: &[u32],
-        query: &LvqQuery,
-        kernels: &Kernels,
-    ) -> Vec<Ranked> {
+    pub(super) fn ranked(&self, ids: &[u32], query: &LvqQuery, kernels: &Kernels) -> Vec<Ranked> {
         let mut ranked = Vec::with_capacity(ids.len());
         let keep = |list: u32, score: f32| {
             ranked.push(Ranked {

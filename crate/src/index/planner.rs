@@ -128,7 +128,7 @@ impl Effort {
 }
 
 impl Efforts {
-    fn of(&self, recall: Recall) -> Effort {
+    pub(super) fn of(&self, recall: Recall) -> Effort {
         match recall {
             Recall::Fast => self.fast,
             Recall::High | Recall::Exact => self.high,

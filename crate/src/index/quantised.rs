@@ -299,7 +299,7 @@ impl Quantised {
     fn asked(&self, query: &[f32], kernels: &Kernels) -> ListedQuery {
         assert_eq!(query.len(), self.dim(), "a query of {} axes", self.dim());
         let centroids = self.lists.centroids.query(query);
-        let ranked = self.lists.ranked(&centroids, kernels);
+        let ranked = self.lists.ranked(&self.lists.all(), &centroids, kernels);
         let bases = match self.graph.is_empty() {
             true => ranked.iter().map(|list| list.score).collect(),
             false => {

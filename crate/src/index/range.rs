@@ -95,7 +95,7 @@ impl Compact {
         let blocks: Vec<u32> = (first..rows.end.div_ceil(FAST_SCAN_ROWS))
             .map(|block| block as u32)
             .collect();
-        let (tables, centroid) = (&query.tables, query.scores[list]);
+        let (tables, centroid) = (&query.tables, query.score(list));
         let mut sums = Vec::new();
         if parts.base == Base::Coarse {
             sums.resize(blocks.len() * FAST_SCAN_ROWS, 0);

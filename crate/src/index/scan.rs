@@ -53,6 +53,11 @@ impl Reach {
             rerank: left,
         }
     }
+
+    /// Lists that are compared with the query: those that are further by their sketch may be nearer.
+    pub fn ranked(&self) -> usize {
+        (2 * self.usual).max(self.first)
+    }
 }
 
 /// What was met on a way.

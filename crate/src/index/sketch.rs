@@ -12,7 +12,7 @@ use super::pq::{Pq, Tables};
 use super::scan::{places, within};
 use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
-/// Lists that are compared with a query before it is known how far it has to go.
+/// Lists that are compared with a query, at least, before it is known how far it has to go.
 pub(super) const NEAR_LISTS: usize = 64;
 
 /// One in so many more than are wanted does no harm, and saves looking for the very ones.
@@ -166,7 +166,8 @@ mod tests {
         let (mut met, mut all) = (0, 0);
         for query in vectors.chunks_exact(dim).step_by(90) {
             let mut ready = parts.prepared(query, kernels);
-            let mean = ready.scores.iter().sum::<f32>() / ready.scores.len() as f32;
+            let scores = ready.ranked.iter().map(|list| list.score);
+            let mean = scores.sum::<f32>() / ready.ranked.len() as f32;
             assert!((sketch.mean_score(query) - mean).abs() < 1e-4);
             let near = sketch.nearest(&sketch.looks(&ready.tables, kernels), 64, kernels);
             assert!((64..96).contains(&near.len()) && parts.lists.len() > 250);
