@@ -18,7 +18,7 @@ pub(super) const K: usize = 10;
 const FAST: f32 = 0.95;
 const HIGH: f32 = 0.99;
 /// The part of the misses that is kept in hand: samples are small.
-const MARGIN: f32 = 0.2;
+const MARGIN: f32 = 0.25;
 /// Where the recall cannot be reached, so much less than the best is good enough: the last of it costs most.
 const NEARLY: f32 = 0.002;
 /// By how much a list's cosine may be below a row's, in steps.
