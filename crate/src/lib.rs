@@ -14,7 +14,6 @@ pub mod kernels;
 pub mod library;
 #[cfg(all(feature = "cluster", not(target_arch = "wasm32")))]
 pub mod milvus;
-mod pages;
 #[cfg(feature = "photos")]
 pub mod store;
 #[cfg(target_arch = "wasm32")]

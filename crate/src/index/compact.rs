@@ -20,8 +20,7 @@ use super::pq::Pq;
 use super::scan::{Met, Reach};
 use super::sketch::{NEAR_LISTS, Sketch};
 use super::{Bitset, Hit};
-use crate::kernels::{FAST_SCAN_ROWS, Kernels};
-use crate::pages;
+use crate::kernels::{FAST_SCAN_ROWS, Kernels, pages};
 
 /// A comparison with the finer codes, row after row, takes as long as scanning so many.
 pub(super) const COMPARISON: usize = 8;

@@ -166,16 +166,22 @@ impl<'a> Way<'a> {
     }
 }
 
-/// [`Parts::reach`] for many queries: a list is scanned for all of them while it lies in a cache.
-pub(super) fn reach_together(mut ways: Vec<Way<'_>>) -> Vec<Met> {
-    for next in [Way::first, Way::more] {
-        let lists = ways.iter_mut().enumerate();
-        let mut turns: Vec<(Ranked, usize)> = lists
-            .flat_map(|(at, way)| next(way).into_iter().map(move |list| (list, at)))
-            .collect();
+/// [`Parts::reach`] for many queries, of `count` lists: one that several are led to is scanned for all of them while it
+/// lies in a cache.
+pub(super) fn reach_together(mut ways: Vec<Way<'_>>, count: usize) -> Vec<Met> {
+    let mut turns: Vec<(Ranked, usize)> = Vec::new();
+    for (at, way) in ways.iter_mut().enumerate() {
+        // The nearest are seldom those of another one.
+        way.first().into_iter().for_each(|list| way.take(list));
+        turns.extend(way.more().into_iter().map(|list| (list, at)));
+    }
+    let shared = turns.len() > count;
+    if shared {
         turns.sort_unstable_by_key(|(list, at)| (list.list, *at));
-        for (list, at) in turns {
-            ways[at].take(list);
+    }
+    for (list, at) in turns {
+        ways[at].take(list);
+        if shared {
             ways[at].scan.scan();
         }
     }

@@ -12,7 +12,8 @@
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions. Integers agree to the bit between all
 //! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
-//! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding.
+//! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding. `pages` has the
+//! system keep large arrays where the processor finds them sooner.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 #[macro_use]
@@ -32,6 +33,7 @@ mod avx512_index;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
 mod packed;
+pub(crate) mod pages;
 #[cfg(test)]
 mod parity;
 mod portable;
