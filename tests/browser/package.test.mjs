@@ -62,6 +62,27 @@ test('errors have codes, a library is opened once, and it can be destroyed', asy
   assert.equal(result.left.includes('photorecall:test'), false);
 });
 
+test('a model whose file was changed is refused, whether the engine computes the digest or the wasm', async () => {
+  const { expected, byEngine, byWasm } = await guest.page.evaluate(async () => {
+    const { Library } = await import('/photorecall/index.js');
+    const bytes = async (name) => new Uint8Array(await (await fetch(`/models/photorecall-s/${name}`)).arrayBuffer());
+    const manifest = await bytes('manifest.json');
+    const { files: listed } = JSON.parse(new TextDecoder().decode(manifest));
+    const files = new Map(await Promise.all(Object.keys(listed).map(async (name) => [name, await bytes(name)])));
+    files.get('image.onnx')[1000] ^= 1;
+    const open = () => Library.open({ name: 'changed', model: { manifest, files }, workers: 1 });
+    const told = () => open().then(() => 'opened', (error) => `${error.code}: ${error.message}`);
+    const byEngine = await told();
+    Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true });
+    const byWasm = await told();
+    delete crypto.subtle;
+    return { expected: listed['image.onnx'].sha256, byEngine, byWasm };
+  });
+  assert.match(byEngine, /^model_file: model file image\.onnx: sha256 [0-9a-f]{64}, /);
+  assert.ok(byEngine.includes(`its manifest says ${expected}`), byEngine);
+  assert.equal(byWasm, byEngine);
+});
+
 test('a rename in a complete folder keeps the vector, what is gone is removed', async () => {
   const result = await guest.page.evaluate(async () => {
     const { Library } = await import('/photorecall/index.js');
