@@ -15,7 +15,7 @@ use super::compact::Parts;
 use super::ivf::{Lists, Ranked};
 use super::lvq::{Dots, LvqQuery};
 use super::pq::Tables;
-use super::top::Top;
+use super::reservoir::Reservoir;
 use crate::kernels::Kernels;
 
 /// Rows beyond those wanted that are summed up again.
@@ -91,17 +91,19 @@ impl Parts {
         let mut dots = Dots::default();
         let mut best = |hits: &[Hit], k: usize, base: &dyn Fn(&Hit) -> f32| {
             let ids: Vec<u32> = hits.iter().map(|hit| hit.id).collect();
-            let (mut top, mut hits) = (Top::new(k), hits.iter());
+            let (mut found, mut hits) = (Reservoir::new(k.min(hits.len())), hits.iter());
             let offer = |id, fine: f32| {
                 let base = hits.next().map_or(0.0, base);
-                top.offer(Hit {
+                found.offer(Hit {
                     id,
                     score: base + fine,
                 });
             };
             self.fine
                 .scores(&query.fine, &ids, kernels, &mut dots, offer);
-            top.into_hits()
+            let mut found = found.into_hits();
+            found.sort_unstable_by(Hit::order);
+            found
         };
         if self.base == Base::Mean {
             return best(candidates, k, &|_| 0.0);
