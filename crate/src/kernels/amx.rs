@@ -128,10 +128,8 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
                 for (r, sums) in sums.iter().enumerate().take(rows) {
                     // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
                     let at = RowAt {
-                        row: row + r,
-                        column: panel * NR,
-                        scale: a.scale[row + r],
                         offset: 128 * a.sum[row + r],
+                        ..RowAt::of(a, row + r, panel * NR)
                     };
                     store_row(sums, at, w, then, out);
                 }

@@ -453,12 +453,6 @@ fn tile<const ROWS: usize>(
             _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sums[0]);
             _mm256_storeu_si256(lanes.as_mut_ptr().add(8).cast(), sums[1]);
         }
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store_row(&lanes, at, w, then, out);
+        store_row(&lanes, RowAt::of(q, row + r, panel * NR), w, then, out);
     }
 }

@@ -104,12 +104,6 @@ fn tile<const ROWS: usize>(
                 _mm256_storeu_si256(lanes.as_mut_ptr().add(8 * c).cast(), exact);
             }
         }
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store_row(&lanes, at, w, then, out);
+        store_row(&lanes, RowAt::of(q, row + r, panel * NR), w, then, out);
     }
 }

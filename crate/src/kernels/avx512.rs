@@ -310,13 +310,7 @@ fn tile_pairs<const ROWS: usize>(
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
-            offset: 0,
-        };
-        store(sums, at, w, then, out);
+        store(sums, RowAt::of(q, row + r, panel * NR), w, then, out);
     }
 }
 
@@ -357,10 +351,8 @@ fn tile_quads<const ROWS: usize>(
     for (r, sums) in sums.iter().enumerate() {
         // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
         let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
             offset: 128 * q.sum[row + r],
+            ..RowAt::of(q, row + r, panel * NR)
         };
         store(sums, at, w, then, out);
     }

@@ -86,11 +86,9 @@ fn tile<const ROWS: usize>(
             _mm256_storeu_si256(lanes.as_mut_ptr().add(8).cast(), sums[1]);
         }
         let at = RowAt {
-            row: row + r,
-            column: panel * NR,
-            scale: q.scale[row + r],
             // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
             offset: 128 * q.sum[row + r],
+            ..RowAt::of(q, row + r, panel * NR)
         };
         store_row(&lanes, at, w, then, out);
     }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
-//! given out after the CPU was found to have its instructions. Integers agree to the bit between all
+//! given out after the CPU was found to have its instructions (`choice`). Integers agree to the bit between all
 //! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
 //! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding. `pages` has the
 //! system keep large arrays where the processor finds them sooner.
@@ -32,6 +32,7 @@ mod avx512;
 mod avx512_index;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
+mod choice;
 mod packed;
 pub(crate) mod pages;
 #[cfg(test)]
@@ -52,8 +53,6 @@ mod simd128_index;
 mod transformer;
 #[cfg(target_arch = "x86_64")]
 mod vpopcntdq;
-
-use std::sync::LazyLock;
 
 pub use attention::AttentionShape;
 use packed::Layout;
@@ -138,154 +137,11 @@ pub const FAST_SCAN_ROWS: usize = 32;
 /// The largest number in the tables of [`Kernels::fast_scan`]: two of them are added up in a byte.
 pub const FAST_SCAN_MOST: u8 = 127;
 
-/// Every table of this architecture, the best first.
-#[cfg(target_arch = "x86_64")]
-static TABLES: &[&Kernels] = &[
-    &amx::TABLE,
-    &vpopcntdq::TABLE,
-    &avx512::VNNI,
-    &avx512::TABLE,
-    &avxvnni::TABLE,
-    &avx2_sevens::TABLE,
-    &avx2::TABLE,
-    &scalar::TABLE,
-    &scalar::SEVENS,
-];
-#[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
-static TABLES: &[&Kernels] = &[
-    &relaxed::TABLE,
-    &relaxed_pairs::TABLE,
-    &simd128::TABLE,
-    &scalar::TABLE,
-    &scalar::SEVENS,
-];
-#[cfg(all(
-    target_arch = "wasm32",
-    feature = "photos",
-    not(feature = "relaxed-simd")
-))]
-static TABLES: &[&Kernels] = &[&simd128::TABLE, &scalar::TABLE, &scalar::SEVENS];
-// The index alone compares itself with nothing: references would be a twentieth of it.
-#[cfg(all(
-    target_arch = "wasm32",
-    not(feature = "photos"),
-    not(feature = "relaxed-simd")
-))]
-static TABLES: &[&Kernels] = &[&simd128::TABLE];
-#[cfg(all(
-    target_arch = "wasm32",
-    not(feature = "photos"),
-    feature = "relaxed-simd"
-))]
-static TABLES: &[&Kernels] = &[&relaxed_index::TABLE];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "wasm32")))]
-static TABLES: &[&Kernels] = &[&scalar::TABLE, &scalar::SEVENS];
-
-/// A table that runs everywhere.
-#[cfg(not(all(target_arch = "wasm32", not(feature = "photos"))))]
-const ANYWHERE: &Kernels = &scalar::TABLE;
-#[cfg(all(target_arch = "wasm32", not(feature = "photos")))]
-const ANYWHERE: &Kernels = &simd128::TABLE;
-
-/// Whether this CPU has what the table needs.
-fn runs_here(table: &Kernels) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::is_x86_feature_detected as has;
-        let avx512 = || has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("fma");
-        let vnni = || avx512() && has!("avx512vnni");
-        let vpopcntdq = || vnni() && has!("avx512vpopcntdq");
-        let avx2 = || has!("avx2") && has!("fma") && has!("popcnt");
-        match table.name {
-            "avx2" | "avx2-7bit" => avx2(),
-            "avxvnni" => avx2() && has!("avxvnni"),
-            "avx512" => avx512(),
-            "avx512vnni" => vnni(),
-            "avx512vpopcntdq" => vpopcntdq(),
-            "amx" => vpopcntdq() && amx::granted(),
-            _ => true,
-        }
-    }
-    // In wasm a module with instructions that the engine lacks does not load at all.
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = table;
-        true
-    }
-}
-
-/// Whether the table is worth choosing where it runs.
-fn pays(table: &Kernels) -> bool {
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
-    if std::ptr::eq(table, &relaxed::TABLE) {
-        return relaxed::sums_four_at_once();
-    }
-    let _ = table;
-    true
-}
-
 impl Kernels {
-    /// The best table of this machine, chosen once. The environment variable `PHOTORECALL_KERNELS`
-    /// names another one, to compare or to reproduce; a name that cannot run here is passed over.
-    pub fn best() -> &'static Self {
-        static BEST: LazyLock<&'static Kernels> = LazyLock::new(|| {
-            let asked = std::env::var("PHOTORECALL_KERNELS").ok();
-            let named = asked.as_deref().and_then(Kernels::by_name);
-            named
-                .or_else(|| Kernels::available().into_iter().find(|table| pays(table)))
-                .unwrap_or(ANYWHERE)
-        });
-        *BEST
-    }
-
-    /// The tables that this machine can run, the best first.
-    pub fn available() -> Vec<&'static Self> {
-        TABLES
-            .iter()
-            .copied()
-            .filter(|table| runs_here(table))
-            .collect()
-    }
-
-    /// The names of all tables of this architecture, whether they can run here or not.
-    pub fn all_names() -> Vec<&'static str> {
-        TABLES.iter().map(|table| table.name).collect()
-    }
-
-    /// The table of that name, if this machine can run it.
-    pub fn by_name(name: &str) -> Option<&'static Self> {
-        Self::available()
-            .into_iter()
-            .find(|table| table.name == name)
-    }
-
     /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `avx512vpopcntdq`,
     /// `amx`, `simd128`, `relaxed-simd` or `relaxed-simd-16bit`.
     pub fn name(&self) -> &'static str {
         self.name
-    }
-
-    /// The table to use where every machine must come to the same result: this one, or the next whose
-    /// activations have 8 bits.
-    pub fn exact(&'static self) -> &'static Self {
-        Self::available()
-            .into_iter()
-            .skip_while(|table| table.name != self.name)
-            .find(|table| !table.is_of_sevens())
-            .unwrap_or(ANYWHERE)
-    }
-
-    /// The plain loops that come to the same integers, to the bit.
-    pub fn reference(&self) -> &'static Self {
-        if self.is_of_sevens() {
-            &scalar::SEVENS
-        } else {
-            &scalar::TABLE
-        }
-    }
-
-    fn is_of_sevens(&self) -> bool {
-        matches!(self.tiles.i8, Layout::Sevens { .. })
     }
 
     /// Σ aᵢ·bᵢ.
@@ -294,21 +150,21 @@ impl Kernels {
     /// When the lengths differ; so do the next three.
     pub fn dot_f32(&self, a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len(), "dot_f32");
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        // SAFETY: `choice` found this table's instructions; the lengths agree.
         unsafe { (self.dot_f32)(a, b) }
     }
 
     /// Σ (aᵢ − bᵢ)².
     pub fn l2_squared_f32(&self, a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len(), "l2_squared_f32");
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        // SAFETY: `choice` found this table's instructions; the lengths agree.
         unsafe { (self.l2_squared_f32)(a, b) }
     }
 
     /// Σ aᵢ·bᵢ, exact up to 2¹⁶ elements.
     pub fn dot_i8(&self, a: &[i8], b: &[i8]) -> i32 {
         assert_eq!(a.len(), b.len(), "dot_i8");
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        // SAFETY: `choice` found this table's instructions; the lengths agree.
         unsafe { (self.dot_i8)(a, b) }
     }
 
@@ -321,7 +177,7 @@ impl Kernels {
         let rows = codes.len() / query.len();
         assert!(ids.iter().all(|id| (*id as usize) < rows), "ids of {rows}");
         assert_eq!(ids.len(), out.len(), "dot_i8_rows");
-        // SAFETY: `runs_here` found this table's instructions; every id is a whole row of `codes`.
+        // SAFETY: `choice` found this table's instructions; every id is a whole row of `codes`.
         unsafe { (self.dot_i8_rows)(codes, query, ids, out) }
     }
 
@@ -347,7 +203,7 @@ impl Kernels {
         );
         assert_eq!(sums.len(), blocks.len() * FAST_SCAN_ROWS, "a sum a row");
         debug_assert!(tables.iter().all(|number| *number <= FAST_SCAN_MOST));
-        // SAFETY: `runs_here` found this table's instructions; every block is a whole one of `codes`.
+        // SAFETY: `choice` found this table's instructions; every block is a whole one of `codes`.
         unsafe { (self.fast_scan)(codes, tables, blocks, sums) }
     }
 
@@ -369,7 +225,7 @@ impl Kernels {
             [2 * subspaces, 32 * subspaces, subspaces],
             "{subspaces} subspaces"
         );
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.look_ups)(query, codebook, products, extents) }
     }
 
@@ -391,7 +247,7 @@ impl Kernels {
             [subspaces, 16 * subspaces],
             "{subspaces} subspaces"
         );
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.look_up_bytes)(products, extents, inverse, bytes) }
     }
 
@@ -408,20 +264,20 @@ impl Kernels {
             centres.len(),
             points.len()
         );
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.nearest_of_16)(points, centres, nearest) }
     }
 
     /// A bit for each sum of a block that is `least` or more, the first one the lowest.
     pub fn at_least(&self, sums: &BlockSums, least: u16) -> u32 {
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.at_least)(sums, least) }
     }
 
     /// The number of bits that differ.
     pub fn hamming_u64(&self, a: &[u64], b: &[u64]) -> u32 {
         assert_eq!(a.len(), b.len(), "hamming_u64");
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        // SAFETY: `choice` found this table's instructions; the lengths agree.
         unsafe { (self.hamming_u64)(a, b) }
     }
 
@@ -433,7 +289,7 @@ impl Kernels {
     pub fn overlaps_u64(&self, rows: &[u64], query: &[u64], out: &mut [u32]) {
         assert!(!query.is_empty(), "a query of no words");
         assert_eq!(rows.len(), query.len() * out.len(), "overlaps_u64");
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree.
+        // SAFETY: `choice` found this table's instructions; the lengths agree.
         unsafe { (self.overlaps_u64)(rows, query, out) }
     }
 
@@ -462,7 +318,7 @@ impl Kernels {
             assert_eq!((norm.scale.len(), norm.bias.len()), (k, k), "a norm of {k}");
         }
         rows.table = self.name;
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.quantise)(a, k, before, rows) }
     }
 
@@ -475,7 +331,7 @@ impl Kernels {
         assert_eq!(a.table, self.name, "rows quantised by another table");
         assert_eq!(a.k, w.k, "activations of {}, weights of {}", a.k, w.k);
         assert_eq!(out.len(), a.scale.len() * w.n, "output [_, {}]", w.n);
-        // SAFETY: `runs_here` found this table's instructions; the lengths agree with the shapes, and
+        // SAFETY: `choice` found this table's instructions; the lengths agree with the shapes, and
         // `PackedI8::new` and `quantise` made panels and rows whole.
         unsafe { (self.multiply)(a, w, then, out) }
     }
@@ -503,7 +359,7 @@ impl Kernels {
         assert_eq!(w.nr, self.tiles.f32_nr, "weights packed by another table");
         assert_eq!(a.len(), m * w.k, "activations [{m}, {}]", w.k);
         assert_eq!(out.len(), m * w.n, "output [{m}, {}]", w.n);
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.gemm_f32)(a, m, w, out) }
     }
 }

@@ -3,7 +3,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::FAST_SCAN_ROWS;
-use super::packed::{PackedF32, PackedI8};
+use super::packed::{PackedF32, PackedI8, Rows};
 use super::{Sixteen, Then};
 
 /// Partial sums kept apart, so that a sum needs no order.
@@ -389,6 +389,19 @@ pub(super) struct RowAt {
     pub scale: f32,
     /// What packing added to the weights, times the activations' sum.
     pub offset: i32,
+}
+
+impl RowAt {
+    /// Sums of row `row` from `column` on that are exact as they are.
+    #[inline(always)]
+    pub fn of(rows: &Rows, row: usize, column: usize) -> Self {
+        Self {
+            row,
+            column,
+            scale: rows.scale[row],
+            offset: 0,
+        }
+    }
 }
 
 /// Brings one row of an int8 tile back to f32 and writes the columns that are real.

@@ -97,11 +97,5 @@ pub(super) fn store<const V: usize, const NR: usize>(
             v128_store(lanes.as_mut_ptr().cast(), exact);
         }
     }
-    let at = RowAt {
-        row,
-        column: panel * NR,
-        scale: q.scale[row],
-        offset: 0,
-    };
-    store_row(&lanes, at, w, then, out);
+    store_row(&lanes, RowAt::of(q, row, panel * NR), w, then, out);
 }

@@ -135,7 +135,7 @@ fn dots(a: &[i16], stride: usize, pairs: usize, panel: &[i16], out: &mut [[i32; 
 }
 
 fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
-    for (row, &scale) in a.scale.iter().enumerate() {
+    for row in 0..a.scale.len() {
         let values = &a.wide[row * w.kp..][..w.kp];
         for (panel, weights) in w.data.chunks_exact(NR * w.kp).enumerate() {
             let mut sums = [0i32; NR];
@@ -145,19 +145,13 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
                     *sum += i32::from(x[1]) * i32::from(b[1] as i8);
                 }
             }
-            let at = RowAt {
-                row,
-                column: panel * NR,
-                scale,
-                offset: 0,
-            };
-            store_row(&sums, at, w, then, out);
+            store_row(&sums, RowAt::of(a, row, panel * NR), w, then, out);
         }
     }
 }
 
 fn multiply_sevens(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
-    for (row, (&scale, &zero)) in a.scale.iter().zip(&a.zero).enumerate() {
+    for (row, &zero) in a.zero.iter().enumerate() {
         let values = &a.narrow[row * w.kp..][..w.kp];
         for (panel, weights) in w.data.chunks_exact(NR * w.kp).enumerate() {
             let column = panel * NR;
@@ -173,13 +167,7 @@ fn multiply_sevens(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
                         .sum::<i32>();
                 }
             }
-            let at = RowAt {
-                row,
-                column,
-                scale,
-                offset: 0,
-            };
-            store_row(&sums, at, w, then, out);
+            store_row(&sums, RowAt::of(a, row, column), w, then, out);
         }
     }
 }

@@ -266,11 +266,5 @@ fn store_sums_i32(
         v128_store(lanes.as_mut_ptr().cast(), sums[0]);
         v128_store(lanes.as_mut_ptr().add(4).cast(), sums[1]);
     }
-    let at = RowAt {
-        row,
-        column: panel * NR,
-        scale: q.scale[row],
-        offset: 0,
-    };
-    store_row(&lanes, at, w, then, out);
+    store_row(&lanes, RowAt::of(q, row, panel * NR), w, then, out);
 }

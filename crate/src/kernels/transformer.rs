@@ -30,7 +30,7 @@ impl Kernels {
         let k = norm.scale.len();
         assert!(k > 0 && x.len().is_multiple_of(k), "rows of {k}");
         assert_eq!((norm.bias.len(), out.len()), (k, x.len()), "a norm of {k}");
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.transformer().layer_norm)(x, norm, out) }
     }
 
@@ -59,19 +59,19 @@ impl Kernels {
         );
         assert!(t > 0 && heads > 0 && d > 0, "an empty attention");
         assert!(t <= MOST_TOKENS, "{t} tokens");
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.transformer().attention)(qkv, shape, mask, out, scratch) }
     }
 
     /// x·σ(1.702·x) in place, as CLIP was trained with.
     pub fn quick_gelu(&self, x: &mut [f32]) {
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.transformer().quick_gelu)(x) }
     }
 
     /// x·Φ(x) in place (Hendrycks and Gimpel 2016), erf to 5·10⁻⁷.
     pub fn gelu(&self, x: &mut [f32]) {
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.transformer().gelu)(x) }
     }
 
@@ -84,7 +84,7 @@ impl Kernels {
             columns > 0 && x.len().is_multiple_of(columns),
             "rows of {columns}"
         );
-        // SAFETY: `runs_here` found this table's instructions.
+        // SAFETY: `choice` found this table's instructions.
         unsafe { (self.transformer().softmax_rows)(x, columns) }
     }
 }
