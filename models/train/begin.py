@@ -19,7 +19,7 @@ from onnx import numpy_helper
 
 from bpe import Tokenizer
 from photos import Pixels
-from text import TEMPLATES, corpus, label_texts
+from text import corpus, save_embeddings
 from towers import CONTEXT, DIM, MEAN, SIZE, STD, VOCABULARY, ImageTower, TextTower
 
 LEAST_COSINE = 0.999
@@ -90,9 +90,11 @@ def restore_image(path):
             load(tower, f"{name}.weight", weight)
             load(tower, f"{norm}.bias", bias)
             tower.get_submodule(norm).running_var.fill_(1 - tower.get_submodule(norm).eps)
-    (_, (weight,)), = weights.used("MatMul")
-    load(tower, "project.weight", weight.T)
-    load(tower, "project.bias", weights["project.bias"])
+    linear = dict(weights.used("MatMul"))
+    for name in ("project", "guess", "meaning") if len(linear) > 1 else ("project",):
+        load(tower, f"{name}.weight", linear[name][0].T)
+        if name != "meaning":
+            load(tower, f"{name}.bias", weights[f"{name}.bias"])
     return tower
 
 
@@ -142,16 +144,6 @@ def some_photos(out, count):
     return (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
-@torch.no_grad()
-def embed(tower, ids):
-    """In the order of length: little of a batch is padding."""
-    lengths = (ids != VOCABULARY).sum(1)
-    found = torch.zeros(len(ids), DIM)
-    for rows in lengths.argsort().split(512):
-        found[rows] = tower(ids[rows, :lengths[rows].max()])
-    return found
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=pathlib.Path)
@@ -174,15 +166,11 @@ def main():
         worst = cosine(paths[name], source, tower, examples)
         print(f"{name} tower: least cosine to {paths[name].name} {worst:.6f}")
         assert worst >= LEAST_COSINE, worst
-    classes = label_texts(args.labels)
-    templated = [tokenizer.encode(t.format(n[0].lower()), CONTEXT) for n in classes for t in TEMPLATES[:4]]
-    labels = embed(text, torch.tensor(np.array(templated))).reshape(len(classes), 4, DIM).mean(1)
     torch.save(text.state_dict(), args.out / "text.pt")
     torch.save({"tower": image.state_dict(), "average": image.state_dict(), "step": 0,
                 "temperature": torch.tensor(TEMPERATURE)}, args.out / "image.pt")
     json.dump(texts, open(args.out / "texts.json", "w"))
-    np.savez(args.out / "texts.npz", vectors=embed(text, ids).numpy().astype(np.float16),
-             labels=torch.nn.functional.normalize(labels, dim=1).numpy())
+    save_embeddings(args.out, text, tokenizer, ids, args.labels)
     print(f"{len(texts)} sentences")
 
 

@@ -85,8 +85,8 @@ class Conse:
     def __init__(self, path, space):
         from teacher import Teacher
 
+        assert space.exists(), f"{space} is not there: ConSE needs the sentence encoder's space, which text.py makes"
         self.net, self.space = Teacher(str(path)), np.load(space)
-        assert "axes" in self.space, f"{space} is begin.py's: ConSE needs the sentence encoder's space, which text.py makes"
 
     def images(self, pictures):
         out = []
@@ -99,7 +99,7 @@ class Conse:
     def texts(self, sentences):
         from text import project, teach
 
-        return project(teach(list(sentences), None), self.space["mean"], self.space["axes"])
+        return project(teach(list(sentences)), self.space["mean"], self.space["axes"])
 
 
 def recall(queries, photos, wanted):
@@ -192,7 +192,7 @@ def main():
     args = parser.parse_args()
     report(args.model.name, Model(args.model, args.merges), args, args.queries)
     if args.teacher:
-        report("ConSE, the teacher untrained", Conse(args.teacher, args.held_out / "texts.npz"), args)
+        report("ConSE, the teacher untrained", Conse(args.teacher, args.held_out / "sentences.npz"), args)
     if args.features:
         report("the features of a MobileNet", Features(args.features), args)
 

@@ -26,7 +26,7 @@ from photos import SIDE, Pixels
 from towers import CONTEXT, DIM, MEAN, SIZE, STD, VOCABULARY, ImageTower, TextTower
 
 OPSET = 17
-LEAST_COSINE = 0.995
+LEAST_COSINE = 0.99
 SMALL = 64  # constants with fewer elements stay f32: they save nothing
 
 

@@ -6,8 +6,7 @@
 What a photo shows is the teacher's soft predictions mixed with what its own words mean. Three lessons a
 batch, each where the photo has what it needs:
 - the distribution over the 1,000 labels: by the tower's similarity to the label embeddings, at a learned
-  temperature, and by a linear head on the tower's features, which is for training alone: it brings in
-  what the teacher tells of all classes (Hinton et al. 2015);
+  temperature, and by its own logits, which bring in what the teacher tells of all classes (Hinton et al. 2015);
 - the cosine to the mean of the label embeddings, weighted by the distribution (ConSE, Norouzi et al. 2014);
 - its own words: contrastive against the batch's label sentences or captions, and
   against random sentences of the corpus (InfoNCE).
@@ -28,19 +27,20 @@ from PIL import Image
 
 from photos import Pixels
 from teacher import UNASKED
-from towers import MEAN, STD, ImageTower, normalise
+from towers import MEAN, SHARPNESS, STD, ImageTower
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
-WEIGHTS = {"samples": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "flickr8k": 2, "caltech101": 1.5,
-           "tiny": 0.6, "clothing": 0.6, "catsdogs": 0.5, "grocery": 0.4, "imagewoof": 0.4,
-           "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
+WEIGHTS = {"samples": 12, "acuity": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "bsds": 3,
+           "flickr8k": 2, "voc": 2, "caltech101": 1.5, "tiny": 0.6, "clothing": 0.6, "animals": 0.5, "catsdogs": 0.5,
+           "birds": 0.4, "grocery": 0.4, "imagewoof": 0.4, "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
 # The words' share in what a photo shows; the teacher sees small photos and drawings badly.
 WORDS_SHARE = {"tiny": 0.6, "mini": 0.5, "pacs": 0.5, "grocery": 0.5}
 OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
 MEET = 16  # steps between two meetings of the processes
 FEW, WIDE = 3, 128  # pixels of a map's side up to which, and channels above which, `FewPixels` is the faster
-SOFT, SOFTER = 1.5, 2.0  # what the teacher's logits are divided by, for the tower and for the head
+SOFT, SOFTER = 1.5, SHARPNESS  # what the teacher's logits are divided by, for the embeddings and for the tower's own logits
+MEANT = 0.6  # what the labels' meaning begins with, beside an embedding of length 1
 
 
 class Photos:
@@ -101,10 +101,10 @@ def shown(photos, logits, share, text, soft):
 def lessons(out, guess, photos, logits, share, text, temperature):
     wanted = shown(photos, logits, share, text, SOFT)
     soft = -((out @ photos.labels.T * temperature.exp()).log_softmax(1) * wanted).sum(1).mean()
-    head = -(guess.log_softmax(1) * shown(photos, logits, share, text, SOFTER)).sum(1).mean()
+    own_labels = -(guess.log_softmax(1) * shown(photos, logits, share, text, SOFTER)).sum(1).mean()
     sharp = shown(photos, logits, share, text, 1.0)
     conse = 1 - (out * F.normalize(sharp @ photos.labels, dim=1)).sum(1).mean()
-    loss = soft + head + 2 * conse
+    loss = soft + own_labels + 2 * conse
     has = text >= 0
     if has.sum() > 1:
         words = photos.words[text[has]]
@@ -188,16 +188,18 @@ def ease(tower):
 
 
 def side_at(done, side):
-    """Half the side for 40 % of the time, three quarters up to 80 % of it, then all of it."""
-    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.8 else side
+    """Half the side for 40 % of the time, three quarters up to 90 % of it, then all of it. Things look larger in
+    random parts than in whole photos, so that most is learned for `side` at three quarters of it (Touvron et al. 2019)."""
+    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.9 else side
 
 
-def start_head(head, tower, labels, temperature):
-    """The head begins as what the tower knows: its similarities to the labels."""
-    with torch.no_grad():
-        scale = temperature.exp() / tower.project.weight.norm(dim=1).norm() * 2
-        head.weight.copy_(labels @ tower.project.weight * scale)
-        head.bias.copy_(labels @ tower.project.bias * scale)
+@torch.no_grad()
+def start_labels(tower, labels, temperature):
+    """The labels begin as what the tower knows, its similarities to them, and mean what their words do."""
+    scale = temperature.exp() / tower.project.weight.norm(dim=1).norm() * 2
+    tower.guess.weight.copy_(labels @ tower.project.weight * scale)
+    tower.guess.bias.copy_(labels @ tower.project.bias * scale)
+    tower.meaning.weight.copy_(MEANT * (labels - labels.mean(0)).T)
 
 
 def train(args):
@@ -206,21 +208,17 @@ def train(args):
     tower, average = ImageTower(args.trunk), ImageTower(args.trunk)
     temperature = torch.nn.Parameter(torch.tensor(2.7))
     step, path = 0, args.out / "image.pt"
-    if path.exists():
-        saved = torch.load(path)
-        tower.load_state_dict(saved["tower"])
-        average.load_state_dict(saved["average"])
+    saved = torch.load(path) if path.exists() else {}
+    if saved:
         temperature.data, step = saved["temperature"], saved["step"]
-    else:
-        average.load_state_dict(tower.state_dict())
     photos = Photos(args.out, args.seed + step + 7919 * peers.rank)
-    head = torch.nn.Linear(tower.project.in_features, len(photos.labels))
-    start_head(head, tower, photos.labels, temperature)
-    if path.exists() and "head" in saved:
-        head.load_state_dict(saved["head"])
+    for each, weights in ((tower, "tower"), (average, "average")):
+        each.load_state_dict(saved.get(weights, tower.state_dict()), strict=False)
+        if "guess.weight" not in saved.get(weights, {}):  # of a version that knew no labels, or none at all
+            start_labels(each, photos.labels, temperature)
     ease(tower)
     tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
-    learned = [*tower.parameters(), *head.parameters(), temperature]
+    learned = [*tower.parameters(), temperature]
     shared = [v for v in (*learned, *tower.buffers()) if v.is_floating_point()]
     optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05, fused=True)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
@@ -235,7 +233,7 @@ def train(args):
         with torch.autocast("cpu", torch.bfloat16, enabled=args.half):
             features = tower.trunk(x.contiguous(memory_format=torch.channels_last))
         features = features.float()
-        loss = lessons(normalise(tower.project(features)), head(features), photos, logits, share, text, temperature)
+        loss = lessons(*tower.told(features), photos, logits, share, text, temperature)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned, 4.0)
@@ -254,15 +252,15 @@ def train(args):
             print(f"{done:.3f}, step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, "
                   f"{seen} photos, {rate:.0f} a second", flush=True)
         if time.time() - saved_at > 120 and peers.rank == 0:
-            save(path, tower, average, head, temperature, step)
+            save(path, tower, average, temperature, step)
             saved_at = time.time()
     if peers.rank == 0:
-        save(path, tower, average, head, temperature, step)
+        save(path, tower, average, temperature, step)
 
 
-def save(path, tower, average, head, temperature, step):
+def save(path, tower, average, temperature, step):
     part = path.with_suffix(".part")
-    torch.save({"tower": tower.state_dict(), "average": average.state_dict(), "head": head.state_dict(),
+    torch.save({"tower": tower.state_dict(), "average": average.state_dict(),
                 "temperature": temperature.data, "step": step}, part)
     part.replace(path)
 

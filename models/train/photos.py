@@ -30,6 +30,7 @@ HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a k
 
 
 INSTRUMENTS = {"acordian": "accordion", "saxaphone": "saxophone", "marakas": "maracas", "casaba": "cabasa", "bongo drum": "bongo drums"}
+COREL = ["african people", "a beach", "ancient buildings", "a bus", "a dinosaur", "an elephant", "a flower", "a horse", "mountains", "food"]
 
 
 class Pixels:
@@ -108,6 +109,23 @@ def sources(raw):
     for file in sorted((raw / "flickr8k/data/images").glob("*.jpg")):
         if not (raw / "flickr/data/images" / file.name).exists():  # the thousand that "flickr" has
             yield "flickr8k", file, captions.get(file.name, [])
+    told = raw / "acuity/ILSVRC2012_VAL_SET/dataset.txt"
+    for name, index in (line.split(",") for line in open(told)) if told.exists() else []:
+        yield "acuity", told.parent / name.strip(), [names[int(index)]]
+    for file, label in folders(raw / "birds", "ex03/task2/bird_dataset/images/*/*.jpg"):
+        yield "birds", file, label
+    for file in sorted((raw / "corel").glob("src/cbir/corelDB/*.jpg")):
+        yield "corel", file, [COREL[int(file.stem) // 100]]
+    things = things_seen(raw / "voc/HandledText/annotations.txt")
+    for file in sorted((raw / "voc").glob("JPEGImages/*.jpg")):
+        yield "voc", file, things.get(file.name, [])
+    for file, label in folders(raw / "animals", "*/*.png"):
+        yield "animals", file, label
+    for file in sorted((raw / "bsds").glob("BSDS500/data/images/*/*.jpg")):
+        yield "bsds", file, []
+    scenes = {file.name: file for file in sorted((raw / "sun").glob("**/sun_*.jpg"))}  # the repositories share some
+    for file in scenes.values():
+        yield "sun", file, [words(file.parts[-2])]
     for file, label in folders(raw / "sketchy", "photo/*/*.jpg"):
         yield "sketchy", file, [synsets.get(file.name.split("_")[0], label[0])]
     yield from coco(raw / "coco")
@@ -125,6 +143,18 @@ def flickr_captions(path):
             if name.endswith(".jpg") and text:
                 found.setdefault(name, []).append(text.strip().strip('"'))
     return found
+
+
+def things_seen(path):
+    """A photo's kinds of things, of lines "NAME.jpg", then "KIND x y x y" for each thing, then their count."""
+    found, here = {}, set()
+    for line in open(path) if path.exists() else []:
+        first, *box = line.split() or [""]
+        if first.endswith(".jpg"):
+            here = found.setdefault(first, set())
+        elif len(box) == 4:
+            here.add(words(first))
+    return {name: sorted(kinds) for name, kinds in found.items()}
 
 
 def coco(folder):

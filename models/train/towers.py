@@ -1,7 +1,8 @@
 """The two towers.
 
 text   [1, 32] ids ─ embedding ─ 2 transformer layers ─ masked mean ─ linear ─ [1, 256]
-image  [1, 3, 128, 128] ─ small ResNet ─ pool ─ linear ─ [1, 256]
+image  [1, 3, 128, 128] ─ small ResNet ─ pool ─┬ linear ───────────────────────────┬ + ─ [1, 256]
+                                                └ 1,000 labels, softmax ─ their mean ┘
 """
 import timm
 import torch
@@ -11,6 +12,8 @@ DIM = 256
 CONTEXT = 32
 VOCABULARY = 16384
 SIZE = 128
+LABELS = 1000  # ImageNet's, which the teacher tells
+SHARPNESS = 2.0  # the labels' logits are learned twice as soft as the teacher's own
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -92,7 +95,10 @@ def resnet(stem=24, widths=(32, 64, 128, 240)):
 
 
 class ImageTower(nn.Module):
-    """`trunk` is "resnet" or a name of timm's; never with pretrained weights."""
+    """`trunk` is "resnet" or a name of timm's; never with pretrained weights.
+
+    An embedding is what the features say by themselves, and the mean of what the likely labels mean (ConSE, Norouzi et al.
+    2014), both learned."""
 
     def __init__(self, trunk="resnet"):
         super().__init__()
@@ -102,6 +108,14 @@ class ImageTower(nn.Module):
             self.trunk = timm.create_model(trunk, pretrained=False, num_classes=0)
             width = self.trunk.head_hidden_size or self.trunk.num_features
         self.project = nn.Linear(width, DIM)
+        self.guess = nn.Linear(width, LABELS)
+        self.meaning = nn.Linear(LABELS, DIM, bias=False)
+
+    def told(self, features):
+        """Embeddings [n, 256] and logits of the labels [n, 1000]."""
+        guess = self.guess(features)
+        meant = self.meaning((guess * SHARPNESS).softmax(-1))
+        return normalise(normalise(self.project(features)) + meant), guess
 
     def forward(self, x):
-        return normalise(self.project(self.trunk(x)))
+        return self.told(self.trunk(x))[0]
