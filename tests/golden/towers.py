@@ -10,13 +10,14 @@ Writes into OUT:
   time (DynamicQuantizeLinear, MatMulInteger, ConvInteger);
 - `vgg/`: a small random-weight CNN after VGG16 (Simonyan and Zisserman 2015) without its classifier, its
   last features averaged, as people use it for image search: a model without a text tower;
-- `shipped.json`: inputs and outputs of the model that ships;
+- `shipped.json`: inputs and outputs of the model that ships: noise, and sentences of all lengths;
 - `photos.json`, with --photos: the embedding of each photo by Pillow's resizing and onnxruntime.
 """
 import argparse
 import hashlib
 import json
 import pathlib
+import sys
 
 import numpy as np
 import onnx
@@ -26,6 +27,12 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from PIL import Image, ImageOps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "models/train"))
+from bpe import Tokenizer
+
+SENTENCES = (
+    "sea", "a red car", "a photo of a dog on the beach", "Two children in the snow near a wooden house, one of them waves.",
+    "a narrow street of an old town at night, with wet stones, yellow lamps, people under umbrellas and a cat on a wall")
 SIDE, PATCH, WIDTH, HEADS, LAYERS, DIM = 64, 16, 128, 2, 2, 32
 TOKENS = (SIDE // PATCH) ** 2 + 1
 
@@ -166,10 +173,9 @@ def shipped(model, manifest):
     for _ in range(4):
         pixels = random.standard_normal((1, 3, image["size"], image["size"])).astype(np.float32)
         told["image"].append({"input": pixels.ravel().tolist(), "output": run(model / image["file"], **{image["input"]: pixels})})
-    vocabulary, length = text["tokenizer"]["vocab_size"], text["context_length"]
-    for count in (1, 3, 8, length - 2):
-        tokens = random.integers(256, vocabulary - 2, count).tolist()
-        ids = [vocabulary - 2, *tokens, vocabulary - 1] + [text["pad_id"]] * (length - 2 - count)
+    tokenizer = Tokenizer(model / text["tokenizer"]["file"], text["tokenizer"]["vocab_size"])
+    for sentence in SENTENCES:
+        ids = tokenizer.encode(sentence, text["context_length"])
         output = run(model / text["file"], **{text["input"]: np.array([ids], np.int64)})
         told["text"].append({"input": ids, "output": output})
     return told
