@@ -94,15 +94,14 @@ def main():
     scale, zero = teacher.before_softmax()["quantization"]
     json.dump({"scale": float(scale), "zero": int(zero)}, open(args.out / "teacher.json", "w"))
     path, shape = args.out / "teacher.npy", (len(rows), int(teacher.output["shape"][-1]))
-    if not path.exists():
-        np.lib.format.open_memmap(path, "w+", np.int8, shape)[:] = UNASKED
+    known = np.load(path, mmap_mode="r") if path.exists() else np.empty((0, shape[1]), np.int8)
+    if len(known) < len(rows):  # a new file, or photos that have come since
+        part = path.with_suffix(".part.npy")
+        grown = np.lib.format.open_memmap(part, "w+", np.int8, shape)
+        grown[:len(known)], grown[len(known):] = known, UNASKED
+        grown.flush()
+        part.replace(path)
     known = np.lib.format.open_memmap(path, "r+")
-    if len(known) < len(rows):  # photos have come since
-        grown = np.full(shape, UNASKED, np.int8)
-        grown[:len(known)] = known
-        np.save(path.with_suffix(".part.npy"), grown)
-        path.with_suffix(".part.npy").replace(path)
-        known = np.lib.format.open_memmap(path, "r+")
     wanted = [i for i, row in enumerate(rows)
               if (not args.sources or row["source"] in args.sources) and known[i, 0] == UNASKED]
     np.random.default_rng(0).shuffle(wanted)  # what is there when it is stopped is of all kinds
