@@ -148,9 +148,16 @@ fn measure(made: &mut Made, dim: usize, words: bool, photos: usize) -> (f64, u64
     (recall, most)
 }
 
+fn shipped_dim() -> usize {
+    let manifest = fs::read("../models/photorecall-s/manifest.json").expect("the model that ships");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    manifest["dim"].as_u64().expect("a number") as usize
+}
+
 #[test]
 fn a_query_reads_a_part_and_finds_what_all_of_it_has() {
-    let (photos, dim) = (24_000, 256);
+    // The browser's tests search this library too, with the words of the model that ships.
+    let (photos, dim) = (24_000, shipped_dim());
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let folder = std::env::var_os("PHOTORECALL_RANGES").map(PathBuf::from);
     let folder = folder.unwrap_or(temporary.path().join("library"));

@@ -9,6 +9,7 @@ needed, and the image tower learns to meet the text tower as it is. Both towers 
 """
 import argparse
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -20,7 +21,7 @@ from onnx import numpy_helper
 from bpe import Tokenizer
 from photos import Pixels
 from text import corpus, save_embeddings
-from towers import CONTEXT, DIM, MEAN, SIZE, STD, VOCABULARY, ImageTower, TextTower
+from towers import CONTEXT, MEAN, MEANING, SIZE, STD, VOCABULARY, ImageTower, Pupils, Sentences, TextTower, Words
 
 LEAST_COSINE = 0.999
 TEMPERATURE = 3.4  # ln of the similarities' factor; where earlier trainings ended up
@@ -65,10 +66,10 @@ def load(tower, name, value):
 
 
 def restore_text(path):
-    weights, tower = Weights(path), TextTower().eval()
-    load(tower, "tokens.weight", weights["tokens.weight.q"].float() * weights["tokens.weight.scale"])
-    places = next(v for n, v in weights.values.items() if v.shape == (CONTEXT, DIM) and n.startswith("onnx::Add"))
-    load(tower, "places", places)
+    weights, tower = Weights(path), Sentences(TextTower(), Words()).eval()
+    load(tower, "text.tokens.weight", math.prod(weights[f"text.tokens.weight.{part}"].float() for part in ("q", "scale", "columns")))
+    places = next(v for n, v in weights.values.items() if v.shape == (CONTEXT, MEANING) and n.startswith("onnx::Add"))
+    load(tower, "text.places", places)
     for name, _ in tower.named_parameters():
         if name in weights.values:
             load(tower, name, weights[name])
@@ -91,9 +92,9 @@ def restore_image(path):
             load(tower, f"{norm}.bias", bias)
             tower.get_submodule(norm).running_var.fill_(1 - tower.get_submodule(norm).eps)
     linear = dict(weights.used("MatMul"))
-    for name in ("project", "guess", "meaning") if len(linear) > 1 else ("project",):
+    for name in ("project", "guess", "meaning", "code.labels"):
         load(tower, f"{name}.weight", linear[name][0].T)
-        if name != "meaning":
+        if f"{name}.bias" in weights.values:
             load(tower, f"{name}.bias", weights[f"{name}.bias"])
     return tower
 
@@ -166,11 +167,13 @@ def main():
         worst = cosine(paths[name], source, tower, examples)
         print(f"{name} tower: least cosine to {paths[name].name} {worst:.6f}")
         assert worst >= LEAST_COSINE, worst
-    torch.save(text.state_dict(), args.out / "text.pt")
-    torch.save({"tower": image.state_dict(), "average": image.state_dict(), "step": 0,
+    torch.save(text.text.state_dict(), args.out / "text.pt")
+    pupils = Pupils()
+    pupils.image, pupils.words = image, text.words
+    torch.save({"tower": pupils.state_dict(), "average": pupils.state_dict(), "step": 0,
                 "temperature": torch.tensor(TEMPERATURE)}, args.out / "image.pt")
     json.dump(texts, open(args.out / "texts.json", "w"))
-    save_embeddings(args.out, text, tokenizer, ids, args.labels)
+    save_embeddings(args.out, text.text, tokenizer, ids, args.labels)
     print(f"{len(texts)} sentences")
 
 

@@ -1,9 +1,9 @@
 """Stage 5: both towers as ONNX with int8 weights, and their manifest.
 
-    python export.py OUT MODEL [--version 0.1.0] [--only image] [--untrained] --merges FILE
+    python export.py OUT MODEL [--version 0.1.0] [--untrained] --merges FILE
 
 OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx`, `merges.txt` and `manifest.json`.
-With --only, the other tower's file stays as it is in MODEL: what was not trained does not change.
+Both are always written: the image tower's training learns the words' codes, too.
 Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row, for the embedding),
 followed by DequantizeLinear; activations stay f32 in the graph, and the text tower's are smoothed for
 runtimes that make them integers. Each graph is checked against its PyTorch tower.
@@ -23,10 +23,11 @@ from PIL import Image
 
 from bpe import Tokenizer
 from photos import SIDE, Pixels
-from towers import CONTEXT, DIM, MEAN, SIZE, STD, VOCABULARY, ImageTower, TextTower
+from towers import CONTEXT, DIM, MEAN, MEANING, SIZE, STD, VOCABULARY, Pupils, Sentences, TextTower
 
 OPSET = 17
-LEAST_COSINE = 0.99
+LEAST_COSINE = 0.995
+COLUMNS = 0.75  # of a table's columns' spread is taken by their scales: more makes rare tokens coarser, less the usual ones
 SMALL = 64  # constants with fewer elements stay f32: they save nothing
 
 
@@ -104,14 +105,17 @@ class Int8:
                 helper.make_node("Add", [product, node.input[2]], node.output, node.name + ".add")]
 
     def gather(self, node):
-        """Gathers int8 rows and their scales, so that the f32 table never exists."""
+        """Gathers int8 rows and their scales, so that the f32 table never exists. Columns differ in their spread, and have a
+        scale of their own: a row's is then no larger than its usual values ask for."""
         table, ids, out = node.input[0], node.input[1], node.output[0]
-        q, scale = quantise(self.values[table], 0)
-        self.values |= {f"{table}.q": q, f"{table}.scale": scale[:, None]}
+        columns = (self.values[table].std(0) + 1e-6) ** COLUMNS
+        q, scale = quantise(self.values[table] / columns, 0)
+        self.values |= {f"{table}.q": q, f"{table}.scale": scale[:, None], f"{table}.columns": columns}
         return [helper.make_node("Gather", [f"{table}.q", ids], [f"{out}.q"], f"{out}.rows", axis=0),
                 helper.make_node("Gather", [f"{table}.scale", ids], [f"{out}.scale"], f"{out}.scales", axis=0),
                 helper.make_node("Cast", [f"{out}.q"], [f"{out}.cast"], f"{out}.to_f32", to=onnx.TensorProto.FLOAT),
-                helper.make_node("Mul", [f"{out}.cast", f"{out}.scale"], [out], f"{out}.dequantise")]
+                helper.make_node("Mul", [f"{out}.cast", f"{out}.scale"], [f"{out}.scaled"], f"{out}.by_row"),
+                helper.make_node("Mul", [f"{out}.scaled", f"{table}.columns"], [out], f"{out}.dequantise")]
 
 
 @torch.no_grad()
@@ -123,7 +127,7 @@ def smooth(tower, sentences, alpha=0.7):
     seen = {}
 
     def watch(norm, inputs, out):
-        seen[norm] = torch.maximum(seen.get(norm, torch.zeros(DIM)), out[ids != VOCABULARY].abs().amax(0))
+        seen[norm] = torch.maximum(seen.get(norm, torch.zeros(MEANING)), out[ids != VOCABULARY].abs().amax(0))
 
     norms = {norm: after for layer in tower.layers
              for norm, after in ((layer.norm1, [layer.q, layer.k, layer.v]), (layer.norm2, [layer.up]))}
@@ -212,24 +216,20 @@ def main():
     parser.add_argument("--merges", type=pathlib.Path, required=True, help="CLIP's merges; the first ones are taken")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--untrained", action="store_true", help="random weights where there are none")
-    parser.add_argument("--only", choices=["image", "text"])
     parser.add_argument("--trunk", default="resnet")
     args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    text, image = TextTower().eval(), ImageTower(args.trunk).eval()
+    text, pupils = TextTower().eval(), Pupils(args.trunk).eval()
     if (args.out / "text.pt").exists() or not args.untrained:
         text.load_state_dict(torch.load(args.out / "text.pt"))
     if (args.out / "image.pt").exists() or not args.untrained:
-        image.load_state_dict(torch.load(args.out / "image.pt")["average"])
+        pupils.load_state_dict(torch.load(args.out / "image.pt")["average"])
     args.model.mkdir(parents=True, exist_ok=True)
     photos, sentences = examples(args.out, 32, args.merges)
-    worst = 1.0
-    if args.only != "text":
-        worst = min(worst, write(image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"))
-    if args.only != "image":
-        smooth(text, sentences)
-        worst = min(worst, write(text, sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
+    smooth(text, sentences)
+    worst = min(write(pupils.image, photos, args.model / "image.onnx", "pixel_values", "image_embeds"),
+                write(Sentences(text, pupils.words), sentences, args.model / "text.onnx", "input_ids", "text_embeds"))
     assert worst >= LEAST_COSINE, worst
     # A header line, then one merge for each id that is neither a byte nor special.
     lines = args.merges.read_text(encoding="utf-8").split("\n")[:VOCABULARY - 514 + 1]

@@ -8,8 +8,9 @@ batch, each where the photo has what it needs:
 - the distribution over the 1,000 labels: by the tower's similarity to the label embeddings, at a learned
   temperature, and by its own logits, which bring in what the teacher tells of all classes (Hinton et al. 2015);
 - the cosine to the mean of the label embeddings, weighted by the distribution (ConSE, Norouzi et al. 2014);
-- its own words: contrastive against the batch's label sentences or captions, and
+- its own words, or a broader word of WordNet's: contrastive against those of the batch, and
   against random sentences of the corpus (InfoNCE).
+What is meant and the labels' codes are learned together, the codes of the words too.
 Small pictures first: most of what is learned early does not need the pixels. What is exported is an
 exponential moving average of the weights. Resumes from `image.pt` when it is there.
 """
@@ -27,19 +28,23 @@ from PIL import Image
 
 from photos import Pixels
 from teacher import UNASKED
-from towers import MEAN, SHARPNESS, STD, ImageTower
+from towers import CODE, MEAN, MEANING, SHARPNESS, STD, Pupils, normalise
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
 WEIGHTS = {"samples": 12, "acuity": 12, "nips17": 12, "imagen": 8, "inmini": 4, "flickr": 4, "bsds": 3,
-           "flickr8k": 2, "voc": 2, "caltech101": 1.5, "tiny": 0.6, "clothing": 0.6, "animals": 0.5, "catsdogs": 0.5,
-           "birds": 0.4, "grocery": 0.4, "imagewoof": 0.4, "imagenette": 0.3, "scenes": 0.3, "flowers": 0.2, "pacs": 0.2}
+           "flickr8k": 2, "voc": 2, "sysu": 2, "houses": 2, "recipes": 2, "caltech101": 1.5, "tiny": 0.6, "clothing": 0.6,
+           "tools": 0.6, "furniture": 0.5, "animals": 0.5, "catsdogs": 0.5, "birds": 0.4, "grocery": 0.4, "imagewoof": 0.4,
+           "imagenette": 0.3, "scenes": 0.3, "captcha": 0.3, "flowers": 0.2, "pacs": 0.2}
 # The words' share in what a photo shows; the teacher sees small photos and drawings badly.
 WORDS_SHARE = {"tiny": 0.6, "mini": 0.5, "pacs": 0.5, "grocery": 0.5}
-OTHERS = 512  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
+OTHERS = 256  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
+LIKENESS = 10.0  # what the words' similarities to the labels begin to be multiplied by
+CODED_FROM = 2048  # photos that the codes' axes begin from
 MEET = 16  # steps between two meetings of the processes
 FEW, WIDE = 3, 128  # pixels of a map's side up to which, and channels above which, `FewPixels` is the faster
 SOFT, SOFTER = 1.5, SHARPNESS  # what the teacher's logits are divided by, for the embeddings and for the tower's own logits
+BROADER = 0.15  # how often a broader word stands for a photo's own
 MEANT = 0.6  # what the labels' meaning begins with, beside an embedding of length 1
 
 
@@ -56,6 +61,8 @@ class Photos:
         at = {text: i for i, text in enumerate(words)}
         self.words = torch.tensor(space["vectors"].astype(np.float32))
         self.texts = [[at[t.strip()] for t in row["texts"] if t.strip() in at] for row in self.rows]
+        above = json.load(open(out / "broader.json")) if (out / "broader.json").exists() else {}  # without WordNet
+        self.broader = {at[word]: [at[name] for name in names] for word, names in above.items() if word in at}
         weight = np.array([0 if row["validation"] else WEIGHTS.get(row["source"], 1) for row in self.rows], float)
         asked = self.logits[:, 0] != UNASKED
         usable = asked | np.array([bool(t) for t in self.texts])
@@ -85,11 +92,14 @@ class Photos:
         x = torch.where(grey, x.mean(1, keepdim=True).expand_as(x), x) * gain
         x = (x.clamp(0, 1) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         text = [int(self.random.choice(self.texts[r])) if self.texts[r] else -1 for r in rows]
+        # A broader word says less of the photo, so that the labels are told by its own ones.
+        said = [int(self.random.choice(self.broader[t])) if t in self.broader and self.random.random() < BROADER else t for t in text]
+        fits = torch.tensor([[s in self.broader.get(t, ()) for s in said] for t in text])
         told = self.logits[rows]
         # Looked up anew each time: the teacher may be at work still, and what it adds counts from then on.
         share = np.where(told[:, 0] != UNASKED, self.share[rows], 1).astype(np.float32)
         logits = (torch.tensor(told[:, 1:]).float() - self.unit["zero"]) * self.unit["scale"]
-        return x, logits, torch.tensor(share), torch.tensor(text)
+        return x, logits, torch.tensor(share), torch.tensor(text), torch.tensor(said), fits
 
 
 def shown(photos, logits, share, text, soft):
@@ -98,25 +108,26 @@ def shown(photos, logits, share, text, soft):
     return (logits / soft).softmax(1) * (1 - share[:, None]) + near * share[:, None]
 
 
-def lessons(out, guess, photos, logits, share, text, temperature):
-    wanted = shown(photos, logits, share, text, SOFT)
-    soft = -((out @ photos.labels.T * temperature.exp()).log_softmax(1) * wanted).sum(1).mean()
+def lessons(out, guess, words, photos, logits, share, text, said, fits, temperature):
+    meant, factor = out[:, :MEANING], temperature.exp()
+    soft = -((out @ words(photos.labels).T * factor).log_softmax(1) * shown(photos, logits, share, text, SOFT)).sum(1).mean()
     own_labels = -(guess.log_softmax(1) * shown(photos, logits, share, text, SOFTER)).sum(1).mean()
     sharp = shown(photos, logits, share, text, 1.0)
-    conse = 1 - (out * F.normalize(sharp @ photos.labels, dim=1)).sum(1).mean()
+    conse = 1 - (meant * F.normalize(sharp @ photos.labels, dim=1)).sum(1).mean()
     loss = soft + own_labels + 2 * conse
     has = text >= 0
     if has.sum() > 1:
-        words = photos.words[text[has]]
-        same = (words @ words.T > 0.98).float()
-        target = same / same.sum(1, keepdim=True)
-        pairs = out[has] @ words.T * temperature.exp()
-        own = 1 - (out[has] * words).sum(1)
+        meanings, own = photos.words[said[has]], photos.words[text[has]]
+        # Which photos (rows) a sentence (columns) tells of: its own, and those of the same meaning or a narrower one.
+        same = ((own @ meanings.T > 0.98) | fits[has][:, has]).float()
+        same.fill_diagonal_(1)
+        pairs = out[has] @ words(meanings).T * factor
         others = photos.words[torch.randint(len(photos.words), (OTHERS,))]
         # A sentence that means nearly the same is no counterexample.
-        apart = (out[has] @ others.T * temperature.exp()).masked_fill(words @ others.T > 0.6, -1e4)
-        told = F.cross_entropy(torch.cat([pairs, apart], 1), F.pad(target, (0, OTHERS)))
-        loss = loss + 0.5 * (told + F.cross_entropy(pairs.T, target)) + own.mean()
+        apart = (out[has] @ words(others).T * factor).masked_fill(own @ others.T > 0.6, -1e4)
+        told = F.cross_entropy(torch.cat([pairs, apart], 1), F.pad(same / same.sum(1, keepdim=True), (0, OTHERS)))
+        found = F.cross_entropy(pairs.T, same.T / same.T.sum(1, keepdim=True))
+        loss = loss + 0.5 * (told + found) + 1 - (meant[has] * own).sum(1).mean()
     return loss
 
 
@@ -128,6 +139,11 @@ class Peers:
         self.count, self.rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
         if self.count > 1:
             torch.distributed.init_process_group("gloo")
+
+    def agree(self, module):
+        """The first process's weights become everyone's."""
+        for value in module.state_dict().values() if self.count > 1 else ():
+            torch.distributed.broadcast(value, 0)
 
     @torch.no_grad()
     def meet(self, values, done):
@@ -202,24 +218,49 @@ def start_labels(tower, labels, temperature):
     tower.meaning.weight.copy_(MEANT * (labels - labels.mean(0)).T)
 
 
+@torch.no_grad()
+def start_codes(pupils, photos, side):
+    """Codes begin on the principal axes of what the tower guesses of photos and the words' part of the labels' own words."""
+    pupils.words.guess.weight.copy_(LIKENESS * photos.labels)
+    pupils.words.guess.bias.zero_()
+    pupils.eval()
+    seen = [pupils.image.guess(pupils.image.trunk(photos.batch(64, side)[0])) for _ in range(CODED_FROM // 64)]
+    pupils.train()
+    likely = normalise(torch.cat(seen).softmax(-1)), normalise(pupils.words.guess(photos.labels).softmax(-1))
+    axes = torch.linalg.svd(torch.cat(likely), full_matrices=False)[2][:CODE]
+    for code in (pupils.image.code, pupils.words.code):
+        code.labels.weight.copy_(axes)
+
+
+def begin(saved, photos, temperature, peers, args):
+    """The pupils and their moving average, as they were left; what an earlier version had not begins here."""
+    pupils, average = Pupils(args.trunk), Pupils(args.trunk)
+    for each, weights in ((pupils, "tower"), (average, "average")):
+        each.load_state_dict(saved.get(weights, pupils.state_dict()), strict=False)
+        if "image.guess.weight" not in saved.get(weights, {}):
+            start_labels(each.image, photos.labels, temperature)
+    if "words.guess.weight" not in saved.get("tower", {}):
+        start_codes(pupils, photos, args.side)
+        for part in ("words", "image.code"):
+            peers.agree(pupils.get_submodule(part))  # their photos are not the same
+            average.get_submodule(part).load_state_dict(pupils.get_submodule(part).state_dict())
+    ease(pupils)
+    return pupils.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
+
+
 def train(args):
     torch.manual_seed(args.seed)
     peers = Peers()
-    tower, average = ImageTower(args.trunk), ImageTower(args.trunk)
     temperature = torch.nn.Parameter(torch.tensor(2.7))
     step, path = 0, args.out / "image.pt"
     saved = torch.load(path) if path.exists() else {}
     if saved:
         temperature.data, step = saved["temperature"], saved["step"]
     photos = Photos(args.out, args.seed + step + 7919 * peers.rank)
-    for each, weights in ((tower, "tower"), (average, "average")):
-        each.load_state_dict(saved.get(weights, tower.state_dict()), strict=False)
-        if "guess.weight" not in saved.get(weights, {}):  # of a version that knew no labels, or none at all
-            start_labels(each, photos.labels, temperature)
-    ease(tower)
-    tower, average = tower.to(memory_format=torch.channels_last), average.to(memory_format=torch.channels_last)
-    learned = [*tower.parameters(), temperature]
-    shared = [v for v in (*learned, *tower.buffers()) if v.is_floating_point()]
+    pupils, average = begin(saved, photos, temperature, peers, args)
+    tower = pupils.image
+    learned = [*pupils.parameters(), temperature]
+    shared = [v for v in (*learned, *pupils.buffers()) if v.is_floating_point()]
     optimiser = torch.optim.AdamW(learned, lr=args.rate, weight_decay=0.05, fused=True)
     started, saved_at, first, seen = time.time(), time.time(), step, 0
     loader = ThreadPoolExecutor(1)  # one thread: the order of random numbers stays the seed's
@@ -228,12 +269,12 @@ def train(args):
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step - first + 1) / 200) * max(0.005, (1 + np.cos(np.pi * done)) / 2)
-        x, logits, share, text = coming.result()
+        x, *told = coming.result()
         coming = loader.submit(photos.batch, *portion(done, args))
         with torch.autocast("cpu", torch.bfloat16, enabled=args.half):
             features = tower.trunk(x.contiguous(memory_format=torch.channels_last))
         features = features.float()
-        loss = lessons(*tower.told(features), photos, logits, share, text, temperature)
+        loss = lessons(*tower.told(features), pupils.words, photos, *told, temperature)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned, 4.0)
@@ -245,22 +286,22 @@ def train(args):
             done = peers.meet([v.data for v in shared], done)
             keep = min(args.keep, (step - first) / (step - first + 500)) ** MEET
             with torch.no_grad():
-                for a, b in zip(average.state_dict().values(), tower.state_dict().values()):
+                for a, b in zip(average.state_dict().values(), pupils.state_dict().values()):
                     a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
         if step % 160 == 0 and peers.rank == 0:
             rate = seen / (time.time() - started)
             print(f"{done:.3f}, step {step}: loss {loss.item():.3f}, temperature {temperature.exp().item():.1f}, "
                   f"{seen} photos, {rate:.0f} a second", flush=True)
         if time.time() - saved_at > 120 and peers.rank == 0:
-            save(path, tower, average, temperature, step)
+            save(path, pupils, average, temperature, step)
             saved_at = time.time()
     if peers.rank == 0:
-        save(path, tower, average, temperature, step)
+        save(path, pupils, average, temperature, step)
 
 
-def save(path, tower, average, temperature, step):
+def save(path, pupils, average, temperature, step):
     part = path.with_suffix(".part")
-    torch.save({"tower": tower.state_dict(), "average": average.state_dict(),
+    torch.save({"tower": pupils.state_dict(), "average": average.state_dict(),
                 "temperature": temperature.data, "step": step}, part)
     part.replace(path)
 

@@ -7,14 +7,13 @@ matters: uncentred sentence embeddings all lean one way, and small differences d
 first principal ones or, when `begin.py` has put a text tower there, those on which that tower's embeddings lie
 (orthogonal Procrustes): image towers that meet it need not learn another space.
 
-`texts.json` has the sentences, `sentences.npz` the targets, and `texts.npz`, at the end, what the tower makes of
+`texts.json` has the sentences, `broader.json` what WordNet says that the photos' words are kinds of, `sentences.npz` the targets, and `texts.npz`, at the end, what the tower makes of
 sentences and labels: the image tower learns to meet the text tower as it is.
 """
 import argparse
 import json
 import pathlib
 import random
-import re
 import time
 
 import numpy as np
@@ -22,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix
 
+import wordnet
 from bpe import Tokenizer
-from towers import CONTEXT, DIM, VOCABULARY, TextTower
+from towers import CONTEXT, MEANING, VOCABULARY, TextTower
 
 TEMPLATES = ["{}", "a photo of a {}", "a photo of the {}", "a picture of a {}", "the {}", "{}s", "a close-up photo of a {}",
              "a photo of a small {}", "a photo of a {} outdoors", "a painting of a {}", "a drawing of a {}"]
@@ -32,18 +32,6 @@ TEMPLATES = ["{}", "a photo of a {}", "a photo of the {}", "a picture of a {}", 
 def label_texts(path):
     """Each ImageNet class: its synonyms, the first one first."""
     return [[w.strip() for w in line.strip().split(",")] for line in open(path)][1:]
-
-
-def wordnet(folder):
-    """Nouns and their glosses."""
-    for line in open(folder / "data.noun", encoding="utf-8", errors="replace"):
-        if line.startswith("  "):
-            continue
-        head, _, gloss = line.partition("|")
-        fields = head.split()
-        names = [fields[4 + 2 * i].replace("_", " ").lower() for i in range(int(fields[3], 16))]
-        gloss = re.split(r";|\"", gloss)[0].strip()
-        yield int(fields[1]), names, gloss
 
 
 # Lexicographer files of things that can be seen: act, animal, artifact, body, event, food, object,
@@ -56,8 +44,7 @@ def corpus(args):
     texts = []
     for names in label_texts(args.labels):
         texts += [t.format(n.lower()) for n in names for t in TEMPLATES]
-    nouns = wordnet(args.wordnet) if args.wordnet else []
-    visible = [(names, gloss) for kind, names, gloss in nouns if kind in VISIBLE]
+    visible = [(noun.names, noun.gloss) for noun in wordnet.nouns(args.wordnet) if noun.kind in VISIBLE] if args.wordnet else []
     rng.shuffle(visible)
     for names, gloss in visible:
         texts.append(rng.choice(TEMPLATES).format(names[0]))
@@ -69,7 +56,12 @@ def corpus(args):
         texts += captions(file)
     rows = json.load(open(args.out / "photos.json"))
     # The photos' own words come whole: without them the image tower has nothing to learn from.
-    needed = sorted({t.strip() for row in rows if not row["validation"] for t in row["texts"] if t.strip()})
+    needed = {t.strip() for row in rows if not row["validation"] for t in row["texts"] if t.strip()}
+    if args.wordnet:
+        above = wordnet.broader(args.wordnet, label_texts(args.labels), needed)
+        json.dump(above, open(args.out / "broader.json", "w"))
+        needed |= {name for names in above.values() for name in names}
+    needed = sorted(needed)
     others = sorted({t.strip() for t in texts if t.strip()} - set(needed))
     rng.shuffle(others)
     texts = needed + others[:max(0, args.most - len(needed))]
@@ -87,7 +79,7 @@ def captions(file):
 def embed(tower, ids):
     """In the order of length: little of a batch is padding."""
     lengths = (ids != VOCABULARY).sum(1)
-    found = torch.zeros(len(ids), DIM)
+    found = torch.zeros(len(ids), MEANING)
     for rows in lengths.argsort().split(512):
         found[rows] = tower(ids[rows, :lengths[rows].max()])
     return found
@@ -97,7 +89,7 @@ def save_embeddings(out, tower, tokenizer, ids, labels):
     """`texts.npz`: the tower's embeddings of the sentences, and of the labels as the mean over four templates."""
     classes = label_texts(labels)
     templated = [tokenizer.encode(t.format(n[0].lower()), CONTEXT) for n in classes for t in TEMPLATES[:4]]
-    means = embed(tower, torch.tensor(np.array(templated))).reshape(len(classes), 4, DIM).mean(1)
+    means = embed(tower, torch.tensor(np.array(templated))).reshape(len(classes), 4, MEANING).mean(1)
     part = out / "texts.part.npz"
     np.savez(part, vectors=embed(tower, ids).numpy().astype(np.float16), labels=F.normalize(means, dim=1).numpy())
     part.replace(out / "texts.npz")
@@ -125,7 +117,7 @@ def axes_of(vectors, known):
 def principal_axes(vectors):
     mean = vectors.mean(0)
     _, _, axes = np.linalg.svd(np.cov((vectors - mean).T))
-    return mean, axes[:DIM].T
+    return mean, axes[:MEANING].T
 
 
 def project(vectors, mean, axes):
@@ -166,7 +158,7 @@ def begin(tower, ids, targets):
     scale = 0.3 / np.sqrt((table[np.abs(table).sum(1) > 0] ** 2).mean())
     with torch.no_grad():
         tower.tokens.weight.copy_(torch.tensor(table * scale))
-        tower.project.weight.copy_(torch.eye(DIM))
+        tower.project.weight.copy_(torch.eye(MEANING))
         tower.project.bias.zero_()
 
 
@@ -242,7 +234,7 @@ def main():
         vectors = teach(texts)
         mean, axes = principal_axes(vectors) if known is None else axes_of(vectors, known.astype(np.float32))
         labels = teach([t.format(n[0].lower()) for n in label_texts(args.labels) for t in TEMPLATES[:4]])
-        labels = project(labels, mean, axes).reshape(-1, 4, DIM).mean(1)
+        labels = project(labels, mean, axes).reshape(-1, 4, MEANING).mean(1)
         np.savez(path, vectors=project(vectors, mean, axes).astype(np.float16), mean=mean, axes=axes,
                  labels=labels / np.linalg.norm(labels, axis=1, keepdims=True))
         print("embedded", flush=True)

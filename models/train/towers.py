@@ -1,19 +1,27 @@
 """The two towers.
 
-text   [1, 32] ids ─ embedding ─ 2 transformer layers ─ masked mean ─ linear ─ [1, 256]
-image  [1, 3, 128, 128] ─ small ResNet ─ pool ─┬ linear ───────────────────────────┬ + ─ [1, 256]
-                                                └ 1,000 labels, softmax ─ their mean ┘
+text   [1, 32] ids ─ embedding ─ 2 transformer layers ─ masked mean ─ linear ─┬──────────────────── 256 ┐
+                                                                              └ 1,000 labels ─ code ─ 128 ┴ [1, 384]
+image  [1, 3, 128, 128] ─ small ResNet ─ pool ─┬ linear ───────────────────────────┬ + ─────────── 256 ┐
+                                               └ 1,000 labels ┬ softmax ─ their mean ┘                  │
+                                                              └ code ───────────────────────────── 128 ┴ [1, 384]
+
+The first part of an embedding is what is meant; the second says which labels it may be of.
+Two labels that mean much the same are close together in the first, and apart in the second.
 """
 import timm
 import torch
 from torch import nn
 
-DIM = 256
+MEANING = 256  # axes of what is meant, which the sentence encoder's embeddings lie on
+CODE = 128  # axes of the labels' code
+DIM = MEANING + CODE
 CONTEXT = 32
 VOCABULARY = 16384
 SIZE = 128
 LABELS = 1000  # ImageNet's, which the teacher tells
 SHARPNESS = 2.0  # the labels' logits are learned twice as soft as the teacher's own
+CODED = 0.6  # the code's length, beside a meaning of length 1
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -48,13 +56,13 @@ class TextTower(nn.Module):
     """Begins as a bag of tokens: layers add nothing until they have learned something, so that a
     table of token embeddings fitted in closed form (`text.fit_table`) is where training starts."""
 
-    def __init__(self, width=DIM, layers=2, heads=4):
+    def __init__(self, width=MEANING, layers=2, heads=4):
         super().__init__()
         # One row more than the vocabulary: the padding's.
         self.tokens = nn.Embedding(VOCABULARY + 1, width)
         self.places = nn.Parameter(torch.zeros(CONTEXT, width))
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
-        self.project = nn.Linear(width, DIM)
+        self.project = nn.Linear(width, MEANING)
         for layer in self.layers:
             for last in (layer.out, layer.down):
                 nn.init.zeros_(last.weight)
@@ -68,6 +76,31 @@ class TextTower(nn.Module):
             x = layer(x, mask)
         x = x * real[:, :, None]
         return normalise(self.project(x.sum(1) / real.sum(1, keepdim=True)))
+
+
+class Code(nn.Module):
+    """Which labels something may be of, by their logits [n, 1000]: an embedding [n, 128].
+
+    Of two of these the product says how likely both are of one label, and of labels that are told apart badly a part of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels = nn.Linear(LABELS, CODE, bias=False)
+
+    def forward(self, logits):
+        return CODED * normalise(self.labels(normalise(logits.softmax(-1))))
+
+
+class Words(nn.Module):
+    """Meanings of words [n, 256] become their embeddings [n, 384]: `guess` says which labels they may be of."""
+
+    def __init__(self):
+        super().__init__()
+        self.guess = nn.Linear(MEANING, LABELS)
+        self.code = Code()
+
+    def forward(self, meaning):
+        return torch.cat([meaning, self.code(self.guess(meaning))], -1)
 
 
 class Block(nn.Module):
@@ -97,7 +130,7 @@ def resnet(stem=24, widths=(32, 64, 128, 240)):
 class ImageTower(nn.Module):
     """`trunk` is "resnet" or a name of timm's; never with pretrained weights.
 
-    An embedding is what the features say by themselves, and the mean of what the likely labels mean (ConSE, Norouzi et al.
+    Its meaning is what the features say by themselves, and the mean of what the likely labels mean (ConSE, Norouzi et al.
     2014), both learned."""
 
     def __init__(self, trunk="resnet"):
@@ -107,15 +140,35 @@ class ImageTower(nn.Module):
         else:
             self.trunk = timm.create_model(trunk, pretrained=False, num_classes=0)
             width = self.trunk.head_hidden_size or self.trunk.num_features
-        self.project = nn.Linear(width, DIM)
+        self.project = nn.Linear(width, MEANING)
         self.guess = nn.Linear(width, LABELS)
-        self.meaning = nn.Linear(LABELS, DIM, bias=False)
+        self.meaning = nn.Linear(LABELS, MEANING, bias=False)
+        self.code = Code()
 
     def told(self, features):
-        """Embeddings [n, 256] and logits of the labels [n, 1000]."""
+        """Embeddings [n, 384] and logits of the labels [n, 1000]."""
         guess = self.guess(features)
         meant = self.meaning((guess * SHARPNESS).softmax(-1))
-        return normalise(normalise(self.project(features)) + meant), guess
+        return torch.cat([normalise(normalise(self.project(features)) + meant), self.code(guess)], -1), guess
 
     def forward(self, x):
         return self.told(self.trunk(x))[0]
+
+
+class Pupils(nn.Module):
+    """What the image tower's training learns: the tower, and the words' part that meets its codes."""
+
+    def __init__(self, trunk="resnet"):
+        super().__init__()
+        self.image, self.words = ImageTower(trunk), Words()
+
+
+class Sentences(nn.Module):
+    """The text tower as it ships: ids [n, 32] become embeddings [n, 384]."""
+
+    def __init__(self, text, words):
+        super().__init__()
+        self.text, self.words = text, words
+
+    def forward(self, ids):
+        return self.words(self.text(ids))

@@ -10,9 +10,9 @@ use super::{Library, ModelRef, Verdict};
 use crate::error::Result;
 
 const VOCABULARY: &str = include_str!("vocabulary.txt");
-/// From here on the best photo is said to be likely to fit: about one query in ten that has photos falls
+/// From here on the best photo is said to be likely to fit: about one query in fifteen that has photos falls
 /// below with the model that ships. The README has the whole curve.
-const LIKELY_DEVIATIONS: f32 = 2.55;
+const LIKELY_DEVIATIONS: f32 = 3.0;
 /// Fewer words say nothing of what is usual.
 const MIN_WORDS: usize = 20;
 
