@@ -4,7 +4,7 @@
 
 OUT holds `text.pt` and `image.pt`; MODEL gets `image.onnx`, `text.onnx`, `merges.txt` and `manifest.json`.
 Both are always written: the image tower's training learns the words' codes, too.
-Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row, for the embedding),
+Weights: symmetric int8, q ∈ [-127, 127], one scale an output channel (a row and a column, for the token table),
 followed by DequantizeLinear; activations stay f32 in the graph, and the text tower's are smoothed for
 runtimes that make them integers. Each graph is checked against its PyTorch tower.
 """

@@ -27,7 +27,7 @@ SMALL = {"tiny": 64, "mini": 84, "sketchy": 128, "scenes": 150, "captcha": 128} 
 VALIDATION_SHARE = 0.05
 ALIKE = 0.93  # correlation from which a photo is taken for one of the evaluation's
 SAME = 0.97  # from which two photos on the two sides of the split are taken for one
-HELD_OUT = {"coco"}  # sources that are kept for evaluation whole: photos of a kind never trained on
+HELD_OUT = {"coco"}  # sources that are kept for evaluation whole
 
 
 class Pixels:
