@@ -169,16 +169,16 @@ function sayYes(page) {
 }
 
 test('another model takes over in the background; searching goes on; a reload goes on with it', async () => {
-  const guest = await atSettings(40);
+  const guest = await atSettings(240); // enough that the change is not over before the reload
   const { page } = guest;
   await download(page).click();
   await ready(page);
   sayYes(page);
   await named(page, 'Use: other').click();
-  await page.getByText(/^Preparing other: \d+ of 40/).waitFor();
+  await page.getByText(/^Preparing other: \d+ of 240/).waitFor();
   await named(page, 'Close').click();
   await searchWords(page, 'a red circle');
-  assert.equal(await page.locator('.tile').count(), 40, 'the old library is searched meanwhile');
+  assert.ok((await shown(page)).length >= 40, 'the old library is searched meanwhile');
   await page.reload();
   await page.locator('.grow', { hasText: 'other is in use now' }).waitFor({ timeout: 120_000 });
   // The old library goes when the new one is in use.
@@ -188,16 +188,16 @@ test('another model takes over in the background; searching goes on; a reload go
   });
   assert.match(await left.jsonValue(), /^photorecall:photos-[0-9a-f]{12}$/);
   await searchWords(page, 'something round');
-  assert.equal((await shown(page)).length, 40);
+  assert.ok((await shown(page)).length >= 40);
   await page.getByRole('button', { name: 'Settings' }).click();
   await row(page).getByText('in use', { exact: true }).waitFor();
   assert.equal(await named(page, 'Delete: other').count(), 0, 'what is in use cannot be deleted');
   sayYes(page);
   await named(page, 'Use: photorecall-s').click();
-  await page.getByText('photorecall-s is in use now').waitFor({ timeout: 120_000 });
+  await page.locator('.grow', { hasText: 'photorecall-s is in use now' }).waitFor({ timeout: 120_000 });
   await page.reload();
   await page.locator('.summary', { hasText: 'something round' }).waitFor({ timeout: 60_000 });
-  assert.equal((await shown(page)).length, 40);
+  assert.ok((await shown(page)).length >= 40);
   await end(guest);
 });
 

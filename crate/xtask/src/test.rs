@@ -7,17 +7,12 @@ use anyhow::{Context, Result};
 
 use crate::{album, package, paths, tools, web};
 
+const PACKAGES: [&str; 2] = ["photorecall", "xtask"];
+
 /// Sets up and runs: format, lints, unit and integration tests, then the browser's.
 pub fn test() -> Result<()> {
     tools::run(tools::cargo().args(["fmt", "--all", "--check"]))?;
-    tools::run(linted().args(["build", "--release"]))?;
-    golden_towers()?;
-    // One package at a time, as `cargo build` selects them: together they would agree on other features
-    // of what they share, and everything would be compiled again.
-    for package in ["photorecall", "xtask"] {
-        tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
-    }
-    // The crate's tests leave a core free now and then, and so does the wasm, most of which is one unit.
+    // Each leaves a core free now and then: most of what either compiles is one unit.
     let packed = std::thread::scope(|scope| {
         let native = scope.spawn(native);
         let packed = web::build(web::For::Here).and_then(|()| package::pack());
@@ -44,9 +39,16 @@ fn tests_of(package: &str) -> Command {
     cargo
 }
 
-/// The tests that need no browser; what they say comes when they are done.
+/// Builds the program, and what needs no browser; what the tests say comes when they are done.
 fn native() -> Result<()> {
-    for package in ["photorecall", "xtask"] {
+    tools::run(linted().args(["build", "--release"]))?;
+    golden_towers()?;
+    // One package at a time, as `cargo build` selects them: together they would agree on other features
+    // of what they share, and everything would be compiled again.
+    for package in PACKAGES {
+        tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
+    }
+    for package in PACKAGES {
         tools::run_apart(tests_of(package).env("PHOTORECALL_RANGES", ranges()))?;
     }
     Ok(())
