@@ -8,13 +8,14 @@ at), and whether it is kept for validation. When `photos.json` is there already,
 has not are read: their photos go to stores of their own, and their rows to the end, so that what later
 stages know of the other rows stays true. A photo's side of the split hangs on the hash of its bytes, so
 it never changes. Photos of `--evaluation` are left out by digest, and near-duplicates of them by an
-average hash and by the correlation of 16x16 grey pixels, which finds them at 64 px too; training photos that
-are near-duplicates of a validation photo are left out as well.
+average hash and by the correlation of 16x16 grey pixels, which finds them at 64 px too, cut out of any place along a photo, and
+squeezed; training photos that are near-duplicates of a validation photo are left out as well.
 """
 import argparse
 import hashlib
 import json
 import pathlib
+import re
 from multiprocessing import Pool
 
 import numpy as np
@@ -25,7 +26,11 @@ from sources import sources
 SIDE = 160
 SMALL = {"tiny": 64, "mini": 84, "sketchy": 128, "scenes": 150, "captcha": 128}  # sources whose photos are this small: no pixels are invented on disk
 VALIDATION_SHARE = 0.05
-ALIKE = 0.93  # correlation from which a photo is taken for one of the evaluation's
+ALIKE = 0.93  # correlation from which a photo is taken for one of the evaluation's, or for one that was squeezed
+BORDER = 1 / 16  # of a photo, on each side, that some sources cut off: 256 px become 224
+PLACES = 9  # squares along a photo's longer side: some sources have one from anywhere
+ASPECTS = (2 / 3, 3 / 4, 4 / 3, 3 / 2)  # of photos that a source has squeezed into squares
+SQUEEZED = {"tiny", "mini"}  # which sources have
 SAME = 0.97  # from which two photos on the two sides of the split are taken for one
 HELD_OUT = {"coco"}  # sources that are kept for evaluation whole
 
@@ -48,11 +53,40 @@ def average_hash(image):
     return int("".join("1" if bit else "0" for bit in (small > small.mean()).ravel()), 2)
 
 
-def grey(image):
+def grey(image, border=0.0):
     """The middle square in 16x16 grey values, centred, of length 1: products are correlations."""
-    pixels = np.asarray(ImageOps.fit(image.convert("L"), (SIDE, SIDE), Image.BICUBIC).resize((16, 16), Image.BOX), np.float32).ravel()
+    square = ImageOps.fit(image.convert("L"), (SIDE, SIDE), Image.BICUBIC, border)
+    pixels = np.asarray(square.resize((16, 16), Image.BOX), np.float32).ravel()
     pixels = pixels - pixels.mean()
     return pixels / max(np.linalg.norm(pixels), 1e-6)
+
+
+def squares(image):
+    """What a source may have cut out of a photo: squares from one end of its longer side to the other."""
+    side = min(image.size)
+    for step in range(PLACES):
+        x, y = ((length - side) * step // (PLACES - 1) for length in image.size)
+        yield image.crop((x, y, x + side, y + side))
+
+
+def looks_of(image):
+    """Grey pixels of all that sources make of a photo: squares, the middle without its border, the whole squeezed into a square."""
+    return [*map(grey, squares(image)), grey(image, BORDER), grey(image.resize((SIDE, SIDE), Image.BICUBIC))]
+
+
+def looks_of_squeezed(pixels):
+    """The same of a stored square that was a whole photo, as if that had been as wide as each of `ASPECTS`."""
+    found = []
+    for wide in ASPECTS:
+        size = round(SIDE * max(1, wide)), round(SIDE * max(1, 1 / wide))
+        found += map(grey, squares(Image.fromarray(pixels).resize(size, Image.BICUBIC)))
+    return found
+
+
+def original(row):
+    """Which of ImageNet's photos it is, where the file's name says so."""
+    name = re.match(r"n\d{8}_\d+", row["file"])
+    return name and name[0]
 
 
 def decode(job):
@@ -74,14 +108,14 @@ def decode(job):
 
 
 def evaluation_marks(folder):
-    """Digests, average hashes and grey pixels, the mirrored ones too."""
+    """Digests, average hashes and looks, the mirrored ones too."""
     digests, hashes, greys = set(), [], []
     for file in sorted(pathlib.Path(folder).rglob("*")):
         if file.suffix.lower() in (".jpg", ".jpeg", ".png"):
             digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
             image = Image.open(file).convert("RGB")
             hashes.append(average_hash(image))
-            greys += [grey(image), grey(ImageOps.mirror(image))]
+            greys += looks_of(image) + looks_of(ImageOps.mirror(image))
     return digests, np.array(hashes, dtype=np.uint64), np.array(greys)
 
 
@@ -108,17 +142,26 @@ class Stores:
 
 
 def crossings(out, known, rows, greys):
-    """Of `rows`, those that have a near-duplicate on the other side of the split: by the average hash, and training photos
-    by correlation too, which knows a photo again that another source has in another size."""
-    held = np.array([row["hash"] for row in known + rows if row["validation"]], np.uint64)
-    old = np.array([row["hash"] for row in known if not row["validation"]], np.uint64)
-    pixels = Pixels(out, known)
-    shown = [pixels[i] for i, row in enumerate(known) if row["validation"]]
-    kept = np.array([grey(Image.fromarray(square)) for square in shown]
-                    + [small for small, row in zip(greys, rows) if row["validation"]], np.float32).reshape(-1, 256)
+    """Of `rows`, those that have a near-duplicate on the other side of the split: by ImageNet's name for it, by the average hash, and
+    training photos by correlation too, which knows a photo again that another source has in another size."""
+    held, old = (np.array([row["hash"] for row in among if row["validation"] == side], np.uint64)
+                 for among, side in ((known + rows, True), (known, False)))
+    names, old_names = ({original(row) for row in among if row["validation"] == side} - {None}
+                        for among, side in ((known + rows, True), (known, False)))
+    pixels, own = Pixels(out, known + rows), [small for small, row in zip(greys, rows) if row["validation"]]
+    kept = own + [grey(Image.fromarray(pixels[i])) for i, row in enumerate(known) if row["validation"]]
+    wider = [look for i, row in enumerate(known + rows) if row["validation"] and row["source"] in SQUEEZED
+             for look in looks_of_squeezed(pixels[i])]
     # Of a pair of new ones the training photo goes.
-    return [near(row["hash"], old if row["validation"] else held, 1) or
-            (not row["validation"] and len(kept) > 0 and float((kept @ small).max()) > SAME) for small, row in zip(greys, rows)]
+    found = [original(row) in (old_names if row["validation"] else names)
+             or near(row["hash"], old if row["validation"] else held, 1) for row in rows]
+    for looks, most in ((kept, SAME), (wider, ALIKE)):
+        looks = np.array(looks, np.float32).reshape(-1, 256)
+        for i in range(0, len(rows) if len(looks) else 0, 1024):
+            likest = (np.array(greys[i:i + 1024], np.float32) @ looks.T).max(1)
+            for j, same in enumerate(likest > most, i):
+                found[j] |= bool(same) and not rows[j]["validation"]
+    return found
 
 
 def main():

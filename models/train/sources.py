@@ -12,6 +12,7 @@ FARM = {"ca": ["a cat"], "co": ["a cow"], "do": ["a dog"], "ho": ["a horse"], "s
 # Kinds of things by COCO's numbers; people are on most photos, and told by the captions.
 KINDS = {2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 8: "truck", 9: "boat", 10: "traffic light",
          11: "fire hydrant", 13: "stop sign", 14: "parking meter", 15: "bench", 16: "bird", 17: "cat", 18: "dog", 19: "horse"}
+UNTOLD = {"Not sure", "Other", "Skip"}  # photos of clothes that nobody named
 CAPTCHA = 5  # every how many of its 70,000 alike photos is taken
 COREL = ["african people", "a beach", "ancient buildings", "a bus", "a dinosaur", "an elephant", "a flower", "a horse", "mountains", "food"]
 
@@ -57,7 +58,7 @@ def sources(raw):
         yield "scenes", file, label
     for file in sorted((raw / "mini").glob("*/n*/*.jpg")):
         yield "mini", file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
-    for source, pattern in (("imagewoof", "*/n*/*.JPEG"), ("inmini", "imagenet-mini/*/n*/*.JPEG")):
+    for source, pattern in (("imagewoof", "*/n*/*.JPEG"), ("inmini", "imagenet-mini/*/n*/*.JPEG"), ("thousand", "data/*/n*/*.JPEG")):
         for file in sorted((raw / source).glob(pattern)):
             yield source, file, [synsets[file.parts[-2]]] if file.parts[-2] in synsets else []
     for file, label in folders(raw / "clothing", "*/*/*.jpg"):
@@ -130,7 +131,16 @@ def everyday(raw):
     for file, label in folders(raw / "captcha", "*/*.jpg"):
         if "cloud" not in label[0] and label[0] != "empty" and int(file.stem) % CAPTCHA == 0:
             yield "captcha", file, [label[0].replace("bus motorbus", "bus").replace("motorbus", "bus").replace("vertical ", "")]
-    for source, pattern in (("furniture", "images/*.jpg"), ("tools", "images/*.jpg"), ("landscapes", "t*/*.jpg")):
+    told = raw / "butterflies/Training_set.csv"
+    for row in csv.DictReader(open(told)) if told.exists() else []:
+        yield "butterflies", told.parent / "train" / row["filename"], [f"{words(row['label'])} butterfly"]
+    told = raw / "wardrobe/images.csv"
+    for row in csv.DictReader(open(told)) if told.exists() else []:
+        if row["label"] not in UNTOLD:
+            yield "wardrobe", told.parent / f"images/{row['image']}.jpg", [words(row["label"])]
+    for file, label in folders(raw / "ikea", "images/*/*.jpg"):
+        yield "ikea", file, [] if label[0] in ("objects", "room scenes") else label
+    for source, pattern in (("furniture", "images/*.jpg"), ("tools", "images/*.jpg"), ("landscapes", "t*/*.jpg"), ("poems", "data/images/*.jpg")):
         for file in sorted((raw / source).glob(pattern)):
             yield source, file, []
 
