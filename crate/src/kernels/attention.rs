@@ -12,7 +12,7 @@
 //! comes out is within 4·10⁻⁴ of the largest value.
 
 use super::packed::AttentionScratch;
-use super::portable::{LANES, exp, largest_magnitude, nearest};
+use super::portable::{LANES, exp, folded, larger, largest_magnitude, nearest};
 
 /// |v| ≤ 4095 in codes.
 const MOST_VALUE: f32 = 4095.0;
@@ -112,42 +112,61 @@ fn sum(values: &[f32]) -> f32 {
             sums[lane] += part[lane];
         }
     }
-    sums.iter().sum()
+    folded(sums, |a, b| a + b)
 }
 
 /// The largest of whole lanes.
 #[inline(always)]
 fn largest(values: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if a > b { a } else { b };
     let mut largest = [f32::NEG_INFINITY; LANES];
     for part in values.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
             largest[lane] = larger(part[lane], largest[lane]);
         }
     }
-    largest.iter().copied().fold(f32::NEG_INFINITY, larger)
+    folded(largest, larger)
 }
 
-/// A row's scores to codes of the values' weights; the scale of their sums. `scores` are whole lanes.
+/// Rows of `lanes` scores, of which the first `seen` are looked at, to codes of the values' weights; the scales of their sums.
+/// `lanes` and `seen` are whole lanes.
 #[inline(always)]
-fn weights(scores: &mut [f32], value_scale: &[f32], codes: &mut [i16]) -> f32 {
-    // Loops of one thing each are what the compiler makes vectors of.
-    let most = largest(scores);
-    scores.iter_mut().for_each(|x| *x = exp(*x - most));
-    let powers = sum(scores);
-    for (x, scale) in scores.iter_mut().zip(value_scale) {
-        *x *= scale;
+fn weights(
+    scores: &mut [f32],
+    [lanes, seen]: [usize; 2],
+    value_scale: &[f32],
+    codes: &mut [i16],
+    scales: &mut [f32],
+) {
+    // Loops of one thing each are what the compiler makes vectors of, and a row's sum waits for no other row's.
+    for (row, most) in scores.chunks(lanes).zip(scales.iter_mut()) {
+        *most = largest(&row[..seen]);
     }
-    let (most, total) = (largest(scores), sum(scores));
-    if total <= 0.0 {
-        codes.fill(0);
-        return 0.0;
+    for (row, most) in scores.chunks_mut(lanes).zip(&*scales) {
+        row[..seen].iter_mut().for_each(|x| *x = exp(*x - most));
     }
-    let scale = (MOST_WEIGHT / total).min(32_767.0 / most);
-    for (code, x) in codes.iter_mut().zip(scores) {
-        *code = nearest(*x * scale) as i16;
+    for (row, powers) in scores.chunks(lanes).zip(scales.iter_mut()) {
+        *powers = sum(&row[..seen]);
     }
-    1.0 / (scale * powers)
+    for row in scores.chunks_mut(lanes) {
+        for (x, scale) in row[..seen].iter_mut().zip(value_scale) {
+            *x *= scale;
+        }
+    }
+    let rows = scores.chunks(lanes).zip(codes.chunks_mut(lanes));
+    for ((row, codes), to) in rows.zip(scales) {
+        let (row, codes) = (&row[..seen], &mut codes[..seen]);
+        let (most, total) = (largest(row), sum(row));
+        if total <= 0.0 {
+            codes.fill(0);
+            *to = 0.0;
+            continue;
+        }
+        let scale = (MOST_WEIGHT / total).min(32_767.0 / most);
+        for (code, x) in codes.iter_mut().zip(row) {
+            *code = nearest(*x * scale) as i16;
+        }
+        *to = 1.0 / (scale * *to);
+    }
 }
 
 #[inline(always)]
@@ -176,9 +195,10 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
     let mut sums = [[0i32; NR]; MR];
     let mut scales = [0f32; MR];
     let columns = t.next_multiple_of(NR);
-    s.scores.resize(lanes.max(columns), 0.0);
-    s.weights.resize(MR * lanes, 0);
-    s.products.resize(columns * MR, 0);
+    let wide = lanes.max(columns);
+    s.scores.resize(MR * wide, 0.0);
+    s.weights.resize(MR * wide, 0);
+    s.products.resize(MR * columns, 0);
     for head in 0..heads {
         code_head::<NR>(qkv, shape, head, s);
         for first in (0..t).step_by(MR) {
@@ -197,7 +217,7 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
             }
             for row in 0..rows {
                 let scale = s.query_scale[first + row];
-                let scores = &mut s.scores[..seen_lanes.max(panels * NR)];
+                let scores = &mut s.scores[row * wide..][..seen_lanes.max(panels * NR)];
                 let products = &s.products[row * columns..][..panels * NR];
                 for (to, (from, key)) in scores.iter_mut().zip(products.iter().zip(&s.key_scale)) {
                     *to = *from as f32 * (scale * key);
@@ -208,14 +228,19 @@ pub(super) fn attention<const MR: usize, const NR: usize>(
                     scores.iter_mut().zip(mask).for_each(|(x, mask)| *x += mask);
                 }
                 scores[own..].fill(f32::NEG_INFINITY);
-                let codes = &mut s.weights[row * lanes..][..seen_lanes];
-                scales[row] = weights(&mut scores[..seen_lanes], &s.value_scale, codes);
             }
+            weights(
+                &mut s.scores[..rows * wide],
+                [wide, seen_lanes],
+                &s.value_scale,
+                &mut s.weights,
+                &mut scales[..rows],
+            );
             for panel in 0..d.div_ceil(NR) {
                 let values = &s.values[panel * pairs * 2 * NR..][..pairs * 2 * NR];
                 dots(
                     &s.weights,
-                    lanes,
+                    wide,
                     seen.div_ceil(2),
                     values,
                     &mut sums[..rows],

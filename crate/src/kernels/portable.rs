@@ -195,9 +195,22 @@ pub(super) fn l2_squared_f32(a: &[f32], b: &[f32], madd: impl Fn(f32, f32, f32) 
     })
 }
 
+/// The lanes by halves, each with its counterpart: what takes few steps one after another.
+#[inline(always)]
+pub(super) fn folded(lanes: [f32; LANES], of: impl Fn(f32, f32) -> f32) -> f32 {
+    let (mut eight, mut four) = ([0f32; LANES / 2], [0f32; LANES / 4]);
+    for lane in 0..LANES / 2 {
+        eight[lane] = of(lanes[lane], lanes[lane + LANES / 2]);
+    }
+    for lane in 0..LANES / 4 {
+        four[lane] = of(eight[lane], eight[lane + LANES / 4]);
+    }
+    of(of(four[0], four[2]), of(four[1], four[3]))
+}
+
 /// Not `f32::max`, which is a call in wasm.
 #[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
+pub(super) fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
@@ -262,7 +275,7 @@ fn softmax(row: &mut [f32]) {
             *most = if x > *most { x } else { *most };
         }
     }
-    let most = largest.iter().copied().fold(f32::NEG_INFINITY, larger);
+    let most = folded(largest, larger);
     let mut sums = [0f32; LANES];
     for part in row.chunks_mut(LANES) {
         for (sum, x) in sums.iter_mut().zip(part) {
@@ -270,7 +283,7 @@ fn softmax(row: &mut [f32]) {
             *sum += *x;
         }
     }
-    let scale = 1.0 / sums.iter().sum::<f32>();
+    let scale = 1.0 / folded(sums, |a, b| a + b);
     for x in row {
         *x *= scale;
     }
@@ -308,7 +321,7 @@ fn furthest(values: &[f32], further: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     let rest = rest.iter().fold(0.0, |found, x| further(*x, found));
-    found.iter().fold(rest, |found, x| further(*x, found))
+    further(folded(found, &further), rest)
 }
 
 /// `out[m, n] = a[m, k] · w[k, n] + bias`, in tiles of `MR` rows and `NR` columns.

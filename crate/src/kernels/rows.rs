@@ -2,7 +2,7 @@
 
 use super::ENCODES;
 use super::packed::{Layout, Rows};
-use super::portable::{LANES, extent, gelu, gelu_tanh, largest_magnitude, nearest, quick_gelu};
+use super::portable::{LANES, extent, folded, gelu, gelu_tanh, largest_magnitude, nearest, quick_gelu};
 
 /// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
             sums[lane] += of(part[lane]);
         }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+    folded(sums, |a, b| a + b) + rest.iter().map(|x| of(*x)).sum::<f32>()
 }
 
 #[inline(always)]
