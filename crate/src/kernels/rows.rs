@@ -2,7 +2,9 @@
 
 use super::ENCODES;
 use super::packed::{Layout, Rows};
-use super::portable::{LANES, extent, folded, gelu, gelu_tanh, largest_magnitude, nearest, quick_gelu};
+use super::portable::{
+    LANES, extent, folded, gelu, gelu_tanh, largest_magnitude, nearest, quick_gelu,
+};
 
 /// What normalises a row: (x − mean) / √(variance + ε) · scale + bias.
 #[derive(Debug, Clone, Copy)]
