@@ -11,6 +11,8 @@ use crate::kernels::{FAST_SCAN_ROWS, Kernels};
 
 /// Blocks that are scanned at a time: their sums stay in the nearest cache.
 const BLOCKS: usize = 32;
+/// Blocks that are known by then to come next, so that they are fetched meanwhile.
+const COMING: usize = 2;
 
 /// One query's way through some lists.
 struct Scan<'a> {
@@ -18,7 +20,7 @@ struct Scan<'a> {
     tables: &'a Tables,
     hidden: &'a Bitset,
     kernels: &'a Kernels,
-    /// Blocks that are scanned next, each with the rows of its list and what their scores begin with.
+    /// Blocks that wait, each with the rows of its list and what their scores begin with.
     blocks: Vec<u32>,
     lists: Vec<(Range<usize>, f32)>,
     sums: [u16; BLOCKS * FAST_SCAN_ROWS],
@@ -182,7 +184,7 @@ pub(super) fn reach_together(mut ways: Vec<Way<'_>>, count: usize) -> Vec<Met> {
     for (list, at) in turns {
         ways[at].take(list);
         if shared {
-            ways[at].scan.scan();
+            ways[at].scan.scan_all();
         }
     }
     ways.into_iter().map(Way::into_met).collect()
@@ -215,8 +217,8 @@ impl<'a> Scan<'a> {
             tables,
             hidden,
             kernels,
-            blocks: Vec::with_capacity(BLOCKS),
-            lists: Vec::with_capacity(BLOCKS),
+            blocks: Vec::with_capacity(BLOCKS + COMING),
+            lists: Vec::with_capacity(BLOCKS + COMING),
             sums: [0; BLOCKS * FAST_SCAN_ROWS],
             best: Reservoir::new(count),
         }
@@ -233,19 +235,26 @@ impl<'a> Scan<'a> {
             }
             self.blocks.push(block as u32);
             self.lists.push((rows.clone(), base));
-            if self.blocks.len() == BLOCKS {
-                self.scan();
+            if self.blocks.len() == BLOCKS + COMING {
+                self.scan(BLOCKS);
             }
         }
     }
 
-    /// Scans the blocks that wait.
-    fn scan(&mut self) {
-        let sums = &mut self.sums[..self.blocks.len() * FAST_SCAN_ROWS];
+    /// Scans all blocks that wait.
+    fn scan_all(&mut self) {
+        while !self.blocks.is_empty() {
+            self.scan(self.blocks.len().min(BLOCKS));
+        }
+    }
+
+    /// Scans the first `count` of the blocks that wait.
+    fn scan(&mut self, count: usize) {
+        let sums = &mut self.sums[..count * FAST_SCAN_ROWS];
         let tables = self.tables;
         self.kernels
             .fast_scan(&self.codes.codes, &tables.bytes, &self.blocks, sums);
-        let waiting = self.blocks.drain(..).zip(self.lists.drain(..));
+        let waiting = self.blocks.drain(..count).zip(self.lists.drain(..count));
         for ((block, (rows, base)), sums) in waiting.zip(sums.as_chunks().0) {
             // What is below is 0 here, and what is above no sum reaches. Rounded down: of equal scores none is
             // passed over because of those that came before, so that lists can be scanned in any order.
@@ -270,12 +279,12 @@ impl<'a> Scan<'a> {
 
     /// The best rows of all lists so far.
     fn best(&mut self) -> &mut Reservoir {
-        self.scan();
+        self.scan_all();
         &mut self.best
     }
 
     fn into_best(mut self) -> Reservoir {
-        self.scan();
+        self.scan_all();
         self.best
     }
 }

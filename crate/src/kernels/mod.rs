@@ -184,8 +184,8 @@ impl Kernels {
     /// Σ tableⱼ[codeⱼ] of each row of some blocks, by look-up in registers (André et al. 2015, "Cache
     /// locality is not enough"). `codes` are blocks of 32 rows, each `[pairs, 32]` bytes: the low half of
     /// byte r of pair j is row r's code in subspace 2j, the high half that in 2j+1. `tables` are
-    /// `[2·pairs, 16]`, each at most [`FAST_SCAN_MOST`]; a sum past 2¹⁶ wraps. `sums` are `[blocks.len(), 32]`. The block to come is fetched
-    /// ahead of its turn.
+    /// `[2·pairs, 16]`, each at most [`FAST_SCAN_MOST`]; a sum past 2¹⁶ wraps. `sums` are `[n, 32]`, of the first n blocks. Blocks
+    /// are fetched ahead of their turn, those after the n-th too, which are known to come next.
     ///
     /// # Panics
     /// When the number of pairs is odd or zero, a block is out of range, or the lengths do not fit; in debug
@@ -201,7 +201,11 @@ impl Kernels {
             blocks.iter().all(|block| (*block as usize) < count),
             "blocks of {count}"
         );
-        assert_eq!(sums.len(), blocks.len() * FAST_SCAN_ROWS, "a sum a row");
+        assert!(
+            sums.len().is_multiple_of(FAST_SCAN_ROWS)
+                && sums.len() <= blocks.len() * FAST_SCAN_ROWS,
+            "a sum a row"
+        );
         debug_assert!(tables.iter().all(|number| *number <= FAST_SCAN_MOST));
         // SAFETY: `choice` found this table's instructions; every block is a whole one of `codes`.
         unsafe { (self.fast_scan)(codes, tables, blocks, sums) }

@@ -130,8 +130,8 @@ pub(super) fn centres_of<'a>(
     points.iter().enumerate().map(of)
 }
 
-/// Blocks `blocks` of `codes`, two at a time, with the two after them, and the sums of both; where only one
-/// is left, it comes twice.
+/// Blocks `blocks` of `codes`, two at a time, with the two after them, and the sums of both, as far as there are sums; past the
+/// last block it comes again.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn pairs_of<'a>(
     codes: &'a [u8],

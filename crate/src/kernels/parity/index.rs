@@ -124,6 +124,11 @@ fn look_ups_and_rows_agree_to_the_bit() {
             scalar().fast_scan(&codes, &tables, &blocks, &mut want);
             assert_ne!(got[..32], got[32..64], "blocks that differ");
             assert_eq!(got, want, "{} {pairs}", table.name());
+            for first in [32, 96] {
+                let mut some = vec![0; first];
+                table.fast_scan(&codes, &tables, &blocks, &mut some);
+                assert_eq!(some, want[..first], "{} {pairs}", table.name());
+            }
             let (all, most) = (vec![255; 32 * pairs], vec![FAST_SCAN_MOST; 32 * pairs]);
             let mut sums = [0; 32];
             table.fast_scan(&all, &most, &[0], &mut sums);
