@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use photorecall::Kernels;
 use photorecall::encoder::{Folder, Model, Tokenizer, TokenizerEntry};
-use photorecall::image::{Limits, decode};
+use photorecall::image::{Decoded, Limits, decode, decode_reduced};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -217,6 +217,45 @@ fn a_tokenizer_json_is_read_in_both_of_its_forms() {
     }
     let broken = Tokenizer::new(&entry("tokenizer.json"), b"{}", 77, 0).expect_err("no merges");
     assert!(broken.to_string().contains("tokenizer.json"), "{broken}");
+}
+
+/// JPEGs of a camera's size, made of the real photos: what comes of the transform's low frequencies alone has nearly the
+/// embedding of the whole photo.
+#[test]
+fn embeddings_of_reduced_photos_agree_with_those_of_whole_ones() {
+    let folder = root().join("../shared/photos/images");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        println!("NOT RUN: ../shared/photos is not there");
+        return;
+    };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let model = shipped(Kernels::best());
+    let tower = model.image();
+    let embed = |photo: &Decoded| {
+        let tensor = tower.preprocess().tensor(photo);
+        tower.embed(&tensor).expect("embeds")
+    };
+    for file in files.iter().step_by(40) {
+        let photo = ::image::open(file).expect("decodes");
+        let large = photo.resize(2400, 2400, ::image::imageops::FilterType::CatmullRom);
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        large
+            .write_to(&mut jpeg, ::image::ImageFormat::Jpeg)
+            .expect("encodes");
+        let bytes = jpeg.into_inner();
+        let whole = decode(&bytes, &Limits::default()).expect("decodes");
+        let least = tower.preprocess().least_side();
+        let reduced = decode_reduced(&bytes, least, &Limits::default()).expect("decodes");
+        assert_eq!(reduced.full, (whole.width, whole.height));
+        assert!(
+            4 * reduced.photo.width <= whole.width + 3,
+            "{}",
+            file.display()
+        );
+        let agree = cosine(&embed(&whole), &embed(&reduced.photo));
+        assert!(agree >= 0.99, "{}: {agree}", file.display());
+    }
 }
 
 #[test]

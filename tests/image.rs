@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use photorecall::image::{self, Limits};
+use photorecall::image::{self, Decoded, Filter, Limits, Preprocess, Reduced, ResizeMode};
 
 /// `../shared/NAME`, or `None` with a word about it.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -77,6 +77,56 @@ fn every_odd_file_is_decoded_or_refused_with_a_reason() {
     );
 }
 
+/// The mean difference of two photos' values, of 255, both made as small as `side`.
+fn difference(a: &Decoded, b: &Decoded, side: u32) -> f32 {
+    let plain = Preprocess {
+        size: side,
+        filter: Filter::Bilinear,
+        mode: ResizeMode::Squash,
+        mean: [0.0; 3],
+        std: [1.0 / 255.0; 3],
+    };
+    let (a, b) = (plain.tensor(a), plain.tensor(b));
+    a.iter().zip(&b).map(|(x, y)| (x - y).abs()).sum::<f32>() / a.len() as f32
+}
+
+#[test]
+fn a_reduced_photo_is_the_same_photo() {
+    let Some(folder) = shared("odd") else { return };
+    const LEAST: u32 = 64;
+    let mut smaller = 0;
+    for file in files(&folder) {
+        let bytes = std::fs::read(&file).expect("readable");
+        let whole = image::decode(&bytes, &Limits::default());
+        let Ok(whole) = whole else {
+            // The header may be right where the pixels are not: what is left of them may be reduced.
+            continue;
+        };
+        let Reduced { photo, full } =
+            image::decode_reduced(&bytes, LEAST, &Limits::default()).expect("as the whole one");
+        let name = file.strip_prefix(&folder).expect("below").display();
+        assert_eq!(full, (whole.width, whole.height), "{name}");
+        if (photo.width, photo.height) == full {
+            continue;
+        }
+        smaller += 1;
+        assert!(
+            photo.width.min(photo.height) >= LEAST,
+            "{name} {}x{}",
+            photo.width,
+            photo.height
+        );
+        // What is broken on purpose is noise to both decoders, each its own.
+        if name.to_string().contains("crashtest") {
+            continue;
+        }
+        let far = difference(&whole, &photo, LEAST / 2);
+        assert!(far < 4.0, "{name}: values differ by {far} in the mean");
+    }
+    println!("{smaller} came smaller");
+    assert!(smaller > 20, "{smaller} came smaller");
+}
+
 #[test]
 fn orientation_is_applied() {
     let Some(folder) = shared("odd/exif-orientation") else {
@@ -85,6 +135,14 @@ fn orientation_is_applied() {
     for file in files(&folder) {
         let bytes = std::fs::read(&file).expect("readable");
         let photo = image::decode(&bytes, &Limits::default()).expect("decodes");
+        let reduced = image::decode_reduced(&bytes, 50, &Limits::default()).expect("decodes");
+        assert_eq!(reduced.full, (photo.width, photo.height));
+        assert!(reduced.photo.width < photo.width, "{}", file.display());
+        assert!(
+            difference(&photo, &reduced.photo, 32) < 4.0,
+            "{}",
+            file.display()
+        );
         let upright = file
             .file_name()
             .expect("named")

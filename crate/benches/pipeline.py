@@ -31,5 +31,5 @@ if __name__ == "__main__":
     with multiprocessing.Pool(threads, start, [graph]) as pool:
         pool.map(embed, photos[: 4 * threads], 1)
         begun = time.perf_counter()
-        vectors = pool.map(embed, photos, 4)
+        vectors = pool.map(embed, photos, 1)
         print(json.dumps({"seconds": time.perf_counter() - begun, "vectors": len(vectors)}))

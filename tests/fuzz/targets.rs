@@ -245,6 +245,8 @@ pub fn metadata(data: &[u8]) {
             3 * (decoded.width * decoded.height) as usize
         );
         let _ = image::PerceptualHash::of(&decoded);
+        let reduced = image::decode_reduced(data, 1, &limits).expect("what is decoded is reduced");
+        assert_eq!(reduced.full, (decoded.width, decoded.height));
     }
 }
 

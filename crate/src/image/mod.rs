@@ -12,10 +12,13 @@ mod decode;
 mod metadata;
 mod phash;
 mod preprocess;
+mod reduced;
 mod thumbnail;
 
 pub use borders::trim_black_borders;
-pub use decode::{Decoded, Format, Glance, Limits, decode, format, glance, memory_needed};
+pub use decode::{
+    Decoded, Format, Glance, Limits, Reduced, decode, decode_reduced, format, glance, memory_needed,
+};
 pub use metadata::{Metadata, metadata};
 pub use phash::PerceptualHash;
 pub use preprocess::{Filter, Preprocess, ResizeMode};

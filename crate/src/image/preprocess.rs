@@ -56,6 +56,12 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// The shorter side, in pixels, that a photo may be reduced to before it is resized: twice the input's, so that
+    /// the filter still sees what it would (Pillow's `reducing_gap` of 2).
+    pub fn least_side(&self) -> u32 {
+        self.size.saturating_mul(2)
+    }
+
     /// `[3, size, size]`: (value / 255 − mean) / std. Sizes and offsets are rounded as torchvision's
     /// `Resize` and `CenterCrop` round them, so that embeddings agree with models' own pipelines.
     pub fn tensor(&self, photo: &Decoded) -> Vec<f32> {

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::answer::{Answer, thrown, thrown_with, to_js};
 use crate::encoder::{MANIFEST, Manifest, Model, ReadFile};
 use crate::error::Error;
-use crate::image::{self, Decoded, Format, Limits, Metadata, PerceptualHash};
+use crate::image::{self, Decoded, Format, Limits, Metadata, PerceptualHash, Reduced};
 use crate::kernels::Kernels;
 use crate::library::ModelRef;
 
@@ -206,8 +206,9 @@ impl Encoder {
             max_memory_bytes: max_memory_bytes as u64,
             ..Limits::default()
         };
-        let photo = image::decode(bytes, &limits).map_err(thrown)?;
-        let full = (photo.width, photo.height);
+        let least = self.model.image().preprocess().least_side();
+        let Reduced { photo, full } =
+            image::decode_reduced(bytes, least.max(THUMBNAIL_SIDE), &limits).map_err(thrown)?;
         self.embedded(bytes, photo, full, trim_borders)
     }
 

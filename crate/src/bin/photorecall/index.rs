@@ -366,7 +366,7 @@ impl Reader<'_> {
         }
         // One share at a time: two workers that hold one and wait for another wait for ever.
         drop(file);
-        let picture = Picture::decode(photo, &bytes, self.memory)?;
+        let picture = Picture::decode(photo, &bytes, self.model, self.memory)?;
         if let Some(known) = known {
             return Ok(Read::Known(picture.photo, known.path.clone()));
         }

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use photorecall::encoder::Model;
-use photorecall::image::{self, Decoded, Limits, PerceptualHash};
+use photorecall::image::{self, Decoded, Limits, PerceptualHash, Reduced};
 use photorecall::library::Photo;
 
 use crate::budget::{Budget, Share};
@@ -41,15 +41,24 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// Decodes the photo of these facts when there is memory for it.
-    pub fn decode(facts: Photo, bytes: &[u8], memory: &'a Budget) -> anyhow::Result<Self> {
+    /// Decodes the photo of these facts, as large as the model asks for, when there is memory for it.
+    pub fn decode(
+        facts: Photo,
+        bytes: &[u8],
+        model: &Model,
+        memory: &'a Budget,
+    ) -> anyhow::Result<Self> {
         let limits = Limits::default();
         let needed = image::memory_needed(bytes, &limits)?;
         let share = memory.take(needed + bytes.len() as u64);
-        let decoded = image::decode(bytes, &limits)?;
+        let least = model.image().preprocess().least_side();
+        let Reduced {
+            photo: decoded,
+            full: (width, height),
+        } = image::decode_reduced(bytes, least, &limits)?;
         let photo = Photo {
-            width: decoded.width,
-            height: decoded.height,
+            width,
+            height,
             phash: Some(PerceptualHash::of(&decoded)),
             ..facts
         };
@@ -68,7 +77,9 @@ impl<'a> Picture<'a> {
 
 /// The vector of a photo's file.
 pub fn embed_file(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<Vec<f32>> {
-    embed(model, image::decode(bytes, &Limits::default())?, trim)
+    let least = model.image().preprocess().least_side();
+    let reduced = image::decode_reduced(bytes, least, &Limits::default())?;
+    embed(model, reduced.photo, trim)
 }
 
 fn embed(model: &Model, decoded: Decoded, trim: bool) -> anyhow::Result<Vec<f32>> {

@@ -293,8 +293,6 @@ fn file_page(path: &Path) -> anyhow::Result<Page> {
 
 fn thumbnail(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(path)?;
-    Ok(image::thumbnail_jpeg(
-        &image::decode(&bytes, &Limits::default())?,
-        THUMB_SIDE,
-    )?)
+    let reduced = image::decode_reduced(&bytes, THUMB_SIDE, &Limits::default())?;
+    Ok(image::thumbnail_jpeg(&reduced.photo, THUMB_SIDE)?)
 }

@@ -66,7 +66,7 @@ fn embed_one(
     // One share at a time: two workers that hold one and wait for another wait for ever.
     drop(file);
     let facts = photo::facts(&input.path, input.modified_ms, &bytes);
-    let embedded = Picture::decode(facts, &bytes, memory)
+    let embedded = Picture::decode(facts, &bytes, model, memory)
         .and_then(|picture| picture.embed(model, trim))
         .map_err(|error| format!("{error:#}"));
     Ok(embedded)
