@@ -20,6 +20,7 @@ from onnx import numpy_helper
 
 from bpe import Tokenizer
 from photos import Pixels
+from runs import note
 from text import corpus, save_embeddings
 from towers import CONTEXT, MEAN, MEANING, SIZE, STD, VOCABULARY, ImageTower, Pupils, Sentences, TextTower, Words
 
@@ -175,6 +176,7 @@ def main():
     json.dump(texts, open(args.out / "texts.json", "w"))
     save_embeddings(args.out, text.text, tokenizer, ids, args.labels)
     print(f"{len(texts)} sentences")
+    note(args.out, args, version=told["version"], sentences=len(texts))
 
 
 if __name__ == "__main__":

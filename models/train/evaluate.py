@@ -6,7 +6,8 @@
 - `--photos`: DIR/labels.tsv (file, WordNet id, label) and DIR/images: "a photo of a LABEL" finds the
   photo of that label, recall@1, 5 and 10.
 - `--held-out`: the validation rows of `photos.json`: captions find their photo among 100 (recall@1, 5
-  and 10), and photos find photos of the same label (precision@5).
+  and 10), "a photo of a LABEL" finds the label's photos, five of each, and photos find photos of the
+  same label (precision@5).
 - `--teacher`: the same for ConSE, i. e. the ImageNet teacher's ten likeliest classes as a weighted mean
   of label embeddings, with the sentence encoder for the words.
 - `--features`: image→image for a MobileNet's features (an embedding extractor).
@@ -110,10 +111,24 @@ def recall(queries, photos, wanted):
 
 
 def precision_at_5(photos, labels):
+    """Of photos: the mean share of the same label among the five nearest others."""
     scores = photos @ photos.T
     np.fill_diagonal(scores, -2)
     best = np.argsort(-scores, axis=1)[:, :5]
     return float((labels[best] == labels[:, None]).mean())
+
+
+def five_of_each(labels):
+    """Which photos are of the first five of their label; labels with fewer have none."""
+    groups = [np.flatnonzero(labels == label)[:5] for label in dict.fromkeys(labels)]
+    return np.concatenate([at for at in groups if len(at) == 5])
+
+
+def labels_precision_at_5(model, photos, labels):
+    """Of words: the mean share of a label's own photos among the five nearest to "a photo of a LABEL"."""
+    asked = list(dict.fromkeys(labels))
+    best = np.argsort(-(model.texts([f"a photo of a {label}" for label in asked]) @ photos.T), axis=1)[:, :5]
+    return float((labels[best] == np.array(asked)[:, None]).mean())
 
 
 def labelled(folder):
@@ -169,8 +184,13 @@ def report(name, model, args, queries=None):
         photos, labels = find_by_words(model, args, captioned)
     for source, (pictures, names) in classes.items():
         if len(names):
+            vectors = model.images(pictures)
             print(f"image→image, {source}, {len(names)} unseen photos of {len(set(names))} labels: "
-                  f"precision@5 {precision_at_5(model.images(pictures), names):.3f}")
+                  f"precision@5 {precision_at_5(vectors, names):.3f}")
+            if hasattr(model, "texts"):
+                five = five_of_each(names)
+                print(f"text→image, {source}, {len(five)} of them, five a label: "
+                      f"precision@5 {labels_precision_at_5(model, vectors[five], names[five]):.3f}")
     if queries:
         sentences = [line.strip() for line in open(queries) if line.strip()]
         print("\n| query | first five of the photos, by their labels |\n|---|---|")

@@ -23,6 +23,7 @@ from PIL import Image
 
 from bpe import Tokenizer
 from photos import SIDE, Pixels
+from runs import note
 from towers import CONTEXT, DIM, MEAN, MEANING, SIZE, STD, VOCABULARY, Pupils, Sentences, TextTower
 
 OPSET = 17
@@ -235,6 +236,7 @@ def main():
     lines = args.merges.read_text(encoding="utf-8").split("\n")[:VOCABULARY - 514 + 1]
     (args.model / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (args.model / "manifest.json").write_text(json.dumps(manifest(args.model, args.version), indent=1) + "\n")
+    note(args.out, args, least_cosine=round(worst, 6))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage 4: the image tower.
 
-    python image.py OUT [--minutes M] [--side 128]
+    python image.py OUT [--minutes M] [--side 160]
     torchrun --nproc-per-node 2 image.py OUT --threads 1
 
 What a photo shows is the teacher's soft predictions mixed with what its own words mean. Three lessons a
@@ -27,8 +27,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from photos import Pixels
+from runs import note
 from teacher import UNASKED
-from towers import CODE, MEAN, MEANING, SHARPNESS, STD, Pupils, normalise
+from towers import CODE, MEAN, MEANING, SHARPNESS, SIZE, STD, Pupils, normalise
 
 # How often a photo of a source is drawn.
 # Sources with many classes or captions come often, those with ten or five classes seldom.
@@ -42,6 +43,8 @@ WORDS_SHARE = {"tiny": 0.6, "mini": 0.5, "pacs": 0.5, "grocery": 0.5}
 OTHERS = 256  # sentences of the corpus that a photo's own words are told apart from, beside the batch's
 LIKENESS = 10.0  # what the words' similarities to the labels begin to be multiplied by
 CODED_FROM = 2048  # photos that the codes' axes begin from
+STRIDE = 32  # pixels of a side that become one of the tower's last map
+GROWING = (0.3, 0.4), (0.6, 0.6), (0.86, 0.8), (np.inf, 1)  # until which part of the schedule photos are that share of the side
 MEET = 16  # steps between two meetings of the processes
 FEW, WIDE = 3, 128  # pixels of a map's side up to which, and channels above which, `FewPixels` is the faster
 SOFT, SOFTER = 1.5, SHARPNESS  # what the teacher's logits are divided by, for the embeddings and for the tower's own logits
@@ -163,7 +166,7 @@ def portion(done, args):
     """Photos of a batch and their side. Of small ones twice as many: what a step costs for the weights alone
     is then shared by more."""
     side = side_at(done, args.side)
-    return args.batch * (2 if side == args.side // 2 else 1), side
+    return args.batch * (2 if side == side_at(0, args.side) else 1), side
 
 
 class FewPixels(torch.autograd.Function):
@@ -205,9 +208,10 @@ def ease(tower):
 
 
 def side_at(done, side):
-    """Half the side for 40 % of the time, three quarters up to 90 % of it, then all of it. Things look larger in
-    random parts than in whole photos, so that most is learned for `side` at three quarters of it (Touvron et al. 2019)."""
-    return side // 2 if done < 0.4 else side * 3 // 4 if done < 0.9 else side
+    """Larger photos as time goes on, of the `GROWING` shares of the side, in whole steps of the tower's. Things look larger in
+    random parts than in whole photos, so that most is learned for `side` at less than it (Touvron et al. 2019)."""
+    share = next(share for until, share in GROWING if done < until)
+    return max(1, round(side * share / STRIDE)) * STRIDE
 
 
 @torch.no_grad()
@@ -298,6 +302,7 @@ def train(args):
             saved_at = time.time()
     if peers.rank == 0:
         save(path, pupils, average, temperature, step)
+        note(args.out, args, processes=peers.count, photos=seen, steps=step - first, loss=round(loss.item(), 3))
 
 
 def save(path, pupils, average, temperature, step):
@@ -312,7 +317,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--begin", type=float, default=0, help="the share of the schedule that an earlier run has done")
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--side", type=int, default=SIZE, help="of the largest photos, a multiple of 32")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--keep", type=float, default=0.999, help="of the moving average, a step")

@@ -21,6 +21,7 @@ from multiprocessing import Pool
 import numpy as np
 from PIL import Image, ImageOps
 
+from runs import note
 from sources import sources
 
 SIDE = 160
@@ -195,6 +196,7 @@ def main():
     counts = {name: sum(row["source"] == name for row in rows) for name in sorted({row["source"] for row in rows})}
     print(f"{len(rows)} photos {counts}; {left_out} left out as (near-)duplicates of the evaluation's, "
           f"{sum(crossing)} of validation photos")
+    note(args.out, args, photos=counts, like_the_evaluation=left_out, like_validation=sum(crossing))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from photos import Pixels
+from runs import note
 
 INPUT = 224
 UNASKED = -128
@@ -112,6 +113,7 @@ def main():
             if done % 10 == 9 or done + 1 == len(jobs):
                 known.flush()
                 print(f"{min((done + 1) * 500, len(wanted))} of {len(wanted)}", flush=True)
+    note(args.out, args, asked=len(wanted), known=int((known[:, 0] != UNASKED).sum()))
 
 
 if __name__ == "__main__":

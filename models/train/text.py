@@ -23,6 +23,7 @@ from scipy.sparse import csr_matrix
 
 import wordnet
 from bpe import Tokenizer
+from runs import note
 from towers import CONTEXT, MEANING, VOCABULARY, TextTower
 
 TEMPLATES = ["{}", "a photo of a {}", "a photo of the {}", "a picture of a {}", "the {}", "{}s", "a close-up photo of a {}",
@@ -244,6 +245,7 @@ def main():
     ids = torch.tensor(np.array([tokenizer.encode(t, CONTEXT) for t in texts]))
     tower = train(args, ids, torch.tensor(targets))
     save_embeddings(args.out, tower, tokenizer, ids, args.labels)
+    note(args.out, args, sentences=len(texts))
 
 
 if __name__ == "__main__":
