@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use photorecall::Kernels;
+use photorecall::encoder::Manifest;
 use photorecall::encoder::convert::{Sample, Tower, run, to_int8};
 
 /// A tower, and how much of it our kernels take.
@@ -214,13 +215,21 @@ fn towers_of_all_layers_are_rewritten_converted_and_agree_with_onnxruntime() {
     }
 }
 
+/// Pixels of a side of what the model that ships looks at.
+fn shipped_side() -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/photorecall-s/manifest.json");
+    let manifest = std::fs::read(path).expect("the model that ships");
+    Manifest::parse(&manifest).expect("its manifest").image.size as usize
+}
+
 #[test]
 fn the_shipped_towers_converted_from_f32_agree_better_than_u8_a_tensor() {
     let Some(folder) = graphs("architectures/shipped") else {
         return;
     };
+    let side = shipped_side();
     let towers: [(&str, &[usize], &str); 2] = [
-        ("image", &[1, 3, 128, 128], "image_embeds"),
+        ("image", &[1, 3, side, side], "image_embeds"),
         ("text", &[1, 32], "text_embeds"),
     ];
     for (part, shape, output) in towers {

@@ -39,15 +39,18 @@ fn tests_of(package: &str) -> Command {
     cargo
 }
 
-/// Builds the program, and what needs no browser; what the tests say comes when they are done.
+/// Builds the program and what needs no browser, in one go, so that no core waits for the other; what the tests say comes when
+/// they are done.
 fn native() -> Result<()> {
-    tools::run(linted().args(["build", "--release"]))?;
-    golden_towers()?;
-    // One package at a time, as `cargo build` selects them: together they would agree on other features
-    // of what they share, and everything would be compiled again.
-    for package in PACKAGES {
-        tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
-    }
+    std::thread::scope(|scope| {
+        let golden = scope.spawn(golden_towers);
+        // One package at a time, as `cargo build` selects them: together they would agree on other features
+        // of what they share, and everything would be compiled again.
+        for package in PACKAGES {
+            tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
+        }
+        golden.join().expect("it returns its errors")
+    })?;
     for package in PACKAGES {
         tools::run_apart(tests_of(package).env("PHOTORECALL_RANGES", ranges()))?;
     }
