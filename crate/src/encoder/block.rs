@@ -21,7 +21,7 @@ use super::linear::{QLinear, Weights};
 use super::norm::LayerNorm;
 use super::ops::{FusedAttention, QuickGelu, Scratch, Table, with_scratch};
 use super::pattern::{Patch, concrete, with_constant};
-use crate::kernels::{Activation, Before, PackedI8, Then};
+use crate::kernels::{Activation, Aligned, Before, PackedI8, Then};
 
 /// An attention with its norm, its four layers and what it is added to: `[1, t, width]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +72,7 @@ fn i8(weights: &Weights) -> TractResult<&PackedI8> {
 }
 
 /// A matrix of that size; what it holds is written before it is read.
-fn sized(values: &mut Vec<f32>, len: usize) -> &mut [f32] {
+fn sized(values: &mut Aligned<f32>, len: usize) -> &mut [f32] {
     values.resize(len, 0.0);
     values
 }
@@ -106,8 +106,36 @@ impl AttentionBlock {
     }
 }
 
+/// Rows that both layers of an [`MlpBlock`] are computed for at a time, so that what is between them stays near: whole blocks of
+/// all tables.
+const ROWS: usize = 64;
+/// The most weights of a layer for which that pays: they are read again for the next rows.
+const NEAR_WEIGHTS: usize = 1 << 19;
+
 impl MlpBlock {
     fn run(&self, x: &mut [f32], scratch: &mut Scratch) -> TractResult<()> {
+        let width = self.norm.norm()?.scale.len();
+        let up = i8(&self.linear[0])?;
+        let turns = match up.k() * up.n() <= NEAR_WEIGHTS {
+            true => (x.len() / width / ROWS).max(1),
+            false => 1,
+        };
+        let mut rest = x;
+        for turn in 0..turns {
+            // The last ones are not left alone.
+            let rows = if turn + 1 < turns {
+                ROWS * width
+            } else {
+                rest.len()
+            };
+            let (rows, others) = rest.split_at_mut(rows);
+            self.run_rows(rows, scratch)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn run_rows(&self, x: &mut [f32], scratch: &mut Scratch) -> TractResult<()> {
         let Scratch { rows, between, .. } = scratch;
         let (kernels, norm) = (self.norm.table.0, self.norm.norm()?);
         let (up, down) = (i8(&self.linear[0])?, i8(&self.linear[1])?);

@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::cnn::Conv;
 use super::filters::Filters;
 use super::ops::{Scratch, Table, filled, values, with_scratch};
 use super::pattern::Patch;
-use crate::kernels::{Before, PackedI8, Then};
+use crate::kernels::{Aligned, Before, PackedI8, Then};
 
 /// Values that are gathered at a time: they stay in a cache while they are made integers.
 const GATHERED: usize = 16_384;
@@ -83,7 +83,7 @@ impl Convolution {
     }
 
     /// The image with its border, all channels of a pixel together.
-    fn pixels(&self, x: &[f32], pixels: &mut Vec<f32>) {
+    fn pixels(&self, x: &[f32], pixels: &mut Aligned<f32>) {
         let ([channels, height, width], [tall, wide]) = (self.image, self.seen());
         let [above, left] = self.before;
         pixels.clear();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use crate::kernels::{AttentionScratch, AttentionShape, Kernels, Rows};
+use crate::kernels::{Aligned, AttentionScratch, AttentionShape, Kernels, Rows};
 
 /// Kernels as part of an operator's identity: tables are told apart by name.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ pub(super) struct Scratch {
     pub rows: Rows,
     pub attention: AttentionScratch,
     /// Matrices between the layers of a block.
-    pub between: [Vec<f32>; 4],
+    pub between: [Aligned<f32>; 4],
 }
 
 /// Lends a thread's scratch, which keeps its memory from one operator to the next.

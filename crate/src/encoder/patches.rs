@@ -11,7 +11,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, PaddingSpec};
 use super::filters::Filters;
 use super::ops::{Table, filled, values, with_scratch};
 use super::pattern::Patch;
-use crate::kernels::{Before, PackedI8, Then};
+use crate::kernels::{Aligned, Before, PackedI8, Then};
 
 /// `[1, channels, height, width]` → `[1, patches, n]`, patches row by row.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Patches {
     }
 
     /// A patch a row, its values in the order of the filters' weights.
-    fn gather(&self, x: &[f32], rows: &mut Vec<f32>) {
+    fn gather(&self, x: &[f32], rows: &mut Aligned<f32>) {
         let [channels, height, width] = self.image;
         let ([tall, wide], [down, across]) = (self.patch, self.grid());
         rows.clear();

@@ -10,17 +10,22 @@
 //! process comes by their registers. Rust has no intrinsics for them yet.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _mm512_loadu_si512};
 use std::sync::LazyLock;
 
 use super::avx512::{self, NR};
 use super::packed::{PackedI8, Rows};
-use super::portable::{RowAt, store_row};
-use super::{Kernels, Then, vpopcntdq};
+use super::portable::RowAt;
+use super::transformer::Transformer;
+use super::{Kernels, Then, amx_attention, vpopcntdq};
 
 pub(super) static TABLE: Kernels = Kernels {
     name: "amx",
     multiply,
+    transformer: Some(Transformer {
+        attention: amx_attention::attention,
+        ..avx512::TRANSFORMER
+    }),
     ..vpopcntdq::TABLE
 };
 
@@ -63,7 +68,7 @@ fn ask() -> bool {
 
 /// `ldtilecfg`'s operand for the tiles above.
 #[repr(C, align(64))]
-struct Shapes {
+pub(super) struct Shapes {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
@@ -75,7 +80,7 @@ struct Shapes {
 
 impl Shapes {
     /// For `upper` rows of activations in tmm4, `lower` ones in tmm5.
-    fn of(upper: usize, lower: usize) -> Self {
+    pub(super) fn of(upper: usize, lower: usize) -> Self {
         let mut shapes = Self {
             palette: 1,
             start_row: 0,
@@ -112,7 +117,7 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     if m < 2 || !w.kp.is_multiple_of(WIDTH) {
         return avx512::multiply_quads(a, w, then, out);
     }
-    let mut sums = [[0i32; NR]; 2 * HEIGHT];
+    let mut sums = Sums([[0; NR]; 2 * HEIGHT]);
     for (first, count, rows) in blocks(m) {
         let upper = rows.div_ceil(2);
         let shapes = Shapes::of(upper, rows - upper);
@@ -124,14 +129,14 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
                 let activations = &a.narrow[row * w.kp..][..rows * w.kp];
                 // SAFETY: there are `rows` rows of `kp` bytes, `kp / 4` groups of weights, `kp` is a multiple of
                 // `WIDTH`, and the tiles have the shapes that are configured.
-                unsafe { products(activations, upper, w.kp, weights, &mut sums) };
-                for (r, sums) in sums.iter().enumerate().take(rows) {
+                unsafe { products(activations, upper, w.kp, weights, &mut sums.0) };
+                for (r, sums) in sums.0.iter().enumerate().take(rows) {
                     // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
                     let at = RowAt {
                         offset: 128 * a.sum[row + r],
                         ..RowAt::of(a, row + r, panel * NR)
                     };
-                    store_row(sums, at, w, then, out);
+                    avx512::store(halves(sums), at, w, then, out);
                 }
             }
         }
@@ -139,6 +144,17 @@ fn multiply(a: &Rows, w: &PackedI8, then: Then, out: &mut [f32]) {
     // SAFETY: back to the state before: tiles that are in use make every switch of threads dearer.
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
+
+/// A row of sums in registers.
+#[target_feature(enable = "avx512f")]
+fn halves(sums: &[i32; NR]) -> [__m512i; 2] {
+    // SAFETY: a row is the 128 bytes that are read.
+    [0, 16].map(|lane| unsafe { _mm512_loadu_si512(sums.as_ptr().add(lane).cast()) })
+}
+
+/// Sums of a block.
+#[repr(C, align(64))]
+struct Sums([[i32; NR]; 2 * HEIGHT]);
 
 /// Σ of a block of rows with a panel of weights; `upper` of its rows are tmm4's.
 ///

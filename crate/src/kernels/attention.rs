@@ -14,8 +14,11 @@
 use super::packed::AttentionScratch;
 use super::portable::{LANES, exp, folded, larger, largest_magnitude, nearest};
 
+/// What a row of scores is filled up to.
+const STRIDE: usize = 64;
+
 /// |v| ≤ 4095 in codes.
-const MOST_VALUE: f32 = 4095.0;
+pub(super) const MOST_VALUE: f32 = 4095.0;
 /// Σ of a row's weights in codes: 500,000 · 4095 < 2³¹, and room for rounding.
 const MOST_WEIGHT: f32 = 500_000.0;
 /// The most tokens: half a code each is what rounding can add.
@@ -36,15 +39,96 @@ pub struct AttentionShape {
     pub causal: bool,
 }
 
+/// Some queries of a head.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub shape: AttentionShape,
+    pub head: usize,
+    /// The first query.
+    pub first: usize,
+    /// How many there are.
+    pub rows: usize,
+    /// Keys that are seen by one of them: the first ones.
+    pub seen: usize,
+}
+
+impl Block {
+    /// Scores of a row, which may be no keys' at the end.
+    #[inline(always)]
+    pub fn stride(&self) -> usize {
+        stride(self.shape.t)
+    }
+
+    /// Keys that are looked at, whole lanes.
+    #[inline(always)]
+    pub fn lanes(&self) -> usize {
+        self.seen.next_multiple_of(2 * LANES)
+    }
+
+    /// Where the output of row `row` has this head's columns `columns`.
+    #[inline(always)]
+    pub fn place(&self, row: usize, columns: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let AttentionShape { heads, d, .. } = self.shape;
+        let start = ((self.first + row) * heads + self.head) * d;
+        start + columns.start..start + columns.end
+    }
+}
+
+/// What tables do in their own ways.
+pub(super) trait Steps {
+    /// The most queries of a block.
+    const ROWS: usize;
+
+    /// The codes of a head.
+    fn code(&self, qkv: [&[f32]; 3], shape: AttentionShape, head: usize, s: &mut AttentionScratch);
+
+    /// The scores of a block's queries with all keys that are seen: the first ones of each of `s.scores`' rows.
+    fn score(&self, block: Block, s: &mut AttentionScratch);
+
+    /// [`weights`] of a block's scores.
+    fn weigh(&self, block: Block, s: &mut AttentionScratch);
+
+    /// Weights times values into the output.
+    fn mix(&self, block: Block, s: &mut AttentionScratch, out: &mut [f32]);
+}
+
+#[inline(always)]
+fn stride(t: usize) -> usize {
+    t.next_multiple_of(STRIDE)
+}
+
+/// The largest code of a query or key of `d` numbers.
+#[inline(always)]
+pub(super) fn most_query(d: usize) -> f32 {
+    (2f32.powi(31) / d as f32).sqrt().floor().min(32_000.0) - 1.0
+}
+
+/// What numbers are multiplied by to become codes as large as `most`, and what a step of them is worth.
+#[inline(always)]
+pub(super) fn code_scales(largest: f32, most: f32) -> [f32; 2] {
+    let inverse = if largest > 0.0 { most / largest } else { 0.0 };
+    [inverse, largest / most]
+}
+
 /// The codes of a row, as large as `most`, and their scale.
 #[inline(always)]
 fn code_row(values: &[f32], most: f32, codes: &mut [i16]) -> f32 {
-    let largest = largest_magnitude(values);
-    let inverse = if largest > 0.0 { most / largest } else { 0.0 };
+    let [inverse, scale] = code_scales(largest_magnitude(values), most);
     for (code, x) in codes.iter_mut().zip(values) {
         *code = nearest(x * inverse) as i16;
     }
-    largest / most
+    scale
+}
+
+/// What a row's weights are multiplied by to become codes, and what a step of them is worth: the weights' largest and sum, and the
+/// sum of what they were before the values' scales.
+#[inline(always)]
+pub(super) fn weight_scales(most: f32, total: f32, powers: f32) -> [f32; 2] {
+    if total <= 0.0 {
+        return [0.0; 2];
+    }
+    let scale = (MOST_WEIGHT / total).min(32_767.0 / most);
+    [scale, 1.0 / (scale * powers)]
 }
 
 /// Queries as rows of codes, keys and values as panels.
@@ -57,7 +141,7 @@ fn code_head<const NR: usize>(
 ) {
     let AttentionShape { t, heads, d, .. } = shape;
     let (width, at, dp) = (heads * d, head * d, d.next_multiple_of(2));
-    let most = (2f32.powi(31) / d as f32).sqrt().floor().min(32_000.0) - 1.0;
+    let most = most_query(d);
     let pairs = t.div_ceil(2);
     s.query.resize(t * dp, 0);
     s.query_scale.resize(t, 0.0);
@@ -127,45 +211,35 @@ fn largest(values: &[f32]) -> f32 {
     folded(largest, larger)
 }
 
-/// Rows of `lanes` scores, of which the first `seen` are looked at, to codes of the values' weights; the scales of their sums.
-/// `lanes` and `seen` are whole lanes.
+/// Rows of scores to codes of the values' weights; what a step of them is worth takes the place of `scales`.
 #[inline(always)]
-fn weights(
-    scores: &mut [f32],
-    [lanes, seen]: [usize; 2],
-    value_scale: &[f32],
-    codes: &mut [i16],
-    scales: &mut [f32],
-) {
+pub(super) fn weights(block: Block, s: &mut AttentionScratch) {
+    let (stride, lanes) = (block.stride(), block.lanes());
+    let scores = &mut s.scores[..block.rows * stride];
+    let scales = &mut s.scales[..block.rows];
     // Loops of one thing each are what the compiler makes vectors of, and a row's sum waits for no other row's.
-    for (row, most) in scores.chunks(lanes).zip(scales.iter_mut()) {
-        *most = largest(&row[..seen]);
+    for (row, most) in scores.chunks(stride).zip(scales.iter_mut()) {
+        *most = largest(&row[..lanes]);
     }
-    for (row, most) in scores.chunks_mut(lanes).zip(&*scales) {
-        row[..seen].iter_mut().for_each(|x| *x = exp(*x - most));
+    for (row, most) in scores.chunks_mut(stride).zip(&*scales) {
+        row[..lanes].iter_mut().for_each(|x| *x = exp(*x - most));
     }
-    for (row, powers) in scores.chunks(lanes).zip(scales.iter_mut()) {
-        *powers = sum(&row[..seen]);
+    for (row, powers) in scores.chunks(stride).zip(scales.iter_mut()) {
+        *powers = sum(&row[..lanes]);
     }
-    for row in scores.chunks_mut(lanes) {
-        for (x, scale) in row[..seen].iter_mut().zip(value_scale) {
+    for row in scores.chunks_mut(stride) {
+        for (x, scale) in row[..lanes].iter_mut().zip(&*s.value_scale) {
             *x *= scale;
         }
     }
-    let rows = scores.chunks(lanes).zip(codes.chunks_mut(lanes));
+    let rows = scores.chunks(stride).zip(s.weights.chunks_mut(stride));
     for ((row, codes), to) in rows.zip(scales) {
-        let (row, codes) = (&row[..seen], &mut codes[..seen]);
-        let (most, total) = (largest(row), sum(row));
-        if total <= 0.0 {
-            codes.fill(0);
-            *to = 0.0;
-            continue;
-        }
-        let scale = (MOST_WEIGHT / total).min(32_767.0 / most);
+        let (row, codes) = (&row[..lanes], &mut codes[..lanes]);
+        let [scale, step] = weight_scales(largest(row), sum(row), *to);
         for (code, x) in codes.iter_mut().zip(row) {
             *code = nearest(*x * scale) as i16;
         }
-        *to = 1.0 / (scale * *to);
+        *to = step;
     }
 }
 
@@ -178,83 +252,125 @@ fn scaled<const NR: usize>(sums: &[i32; NR], scale: f32) -> [f32; NR] {
     out
 }
 
-/// `q`, `k`, `v`, `out` are `[t, heads, d]`, the additive mask is `[t, t]`. `dots(a, stride, pairs, panel,
-/// out)` are the sums over `pairs` pairs of rows of `a` with the panel's columns, a row of `out` each.
+/// Codes in panels of `NR` columns, `MR` queries at a time. `dots(a, stride, pairs, panel, out)` are the sums over `pairs` pairs of
+/// rows of `a` with the panel's columns, a row of `out` each; `weigh` is [`weights`], or the same by other means.
+pub(super) struct Panels<const MR: usize, const NR: usize, D, W> {
+    pub dots: D,
+    pub weigh: W,
+}
+
+impl<const MR: usize, const NR: usize, D, W> Steps for Panels<MR, NR, D, W>
+where
+    D: Fn(&[i16], usize, usize, &[i16], &mut [[i32; NR]]),
+    W: Fn(Block, &mut AttentionScratch),
+{
+    const ROWS: usize = MR;
+
+    #[inline(always)]
+    fn code(&self, qkv: [&[f32]; 3], shape: AttentionShape, head: usize, s: &mut AttentionScratch) {
+        code_head::<NR>(qkv, shape, head, s);
+        s.products.resize(MR * shape.t.next_multiple_of(NR), 0);
+    }
+
+    #[inline(always)]
+    fn score(&self, block: Block, s: &mut AttentionScratch) {
+        let AttentionShape { t, d, .. } = block.shape;
+        let (dp, columns) = (d.next_multiple_of(2), t.next_multiple_of(NR));
+        let (panels, stride) = (block.seen.div_ceil(NR), block.stride());
+        let query = &s.query[block.first * dp..];
+        let mut sums = [[0i32; NR]; MR];
+        for panel in 0..panels {
+            let keys = &s.keys[panel * NR * dp..][..NR * dp];
+            (self.dots)(query, dp, dp / 2, keys, &mut sums[..block.rows]);
+            // A row's products together, so that one loop goes over all of them.
+            for (row, sums) in sums.iter().enumerate().take(block.rows) {
+                s.products[row * columns + panel * NR..][..NR].copy_from_slice(sums);
+            }
+        }
+        for row in 0..block.rows {
+            let scale = s.query_scale[block.first + row];
+            let scores = &mut s.scores[row * stride..][..stride];
+            let products = &s.products[row * columns..][..panels * NR];
+            for (to, (from, key)) in scores.iter_mut().zip(products.iter().zip(&*s.key_scale)) {
+                *to = *from as f32 * (scale * key);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn weigh(&self, block: Block, s: &mut AttentionScratch) {
+        (self.weigh)(block, s);
+    }
+
+    #[inline(always)]
+    fn mix(&self, block: Block, s: &mut AttentionScratch, out: &mut [f32]) {
+        let AttentionShape { t, d, .. } = block.shape;
+        let pairs = t.div_ceil(2);
+        let mut sums = [[0i32; NR]; MR];
+        for panel in 0..d.div_ceil(NR) {
+            let values = &s.values[panel * pairs * 2 * NR..][..pairs * 2 * NR];
+            let sums = &mut sums[..block.rows];
+            (self.dots)(
+                &s.weights,
+                block.stride(),
+                block.seen.div_ceil(2),
+                values,
+                sums,
+            );
+            let columns = panel * NR..(panel * NR + NR).min(d);
+            for (row, sums) in sums.iter().enumerate() {
+                let mixed = scaled(sums, s.scales[row]);
+                let to = &mut out[block.place(row, columns.clone())];
+                match to.as_mut_array::<NR>() {
+                    Some(to) => *to = mixed,
+                    None => to.copy_from_slice(&mixed[..columns.len()]),
+                }
+            }
+        }
+    }
+}
+
+/// `q`, `k`, `v`, `out` are `[t, heads, d]`, the additive mask is `[t, t]`.
 #[inline(always)]
-pub(super) fn attention<const MR: usize, const NR: usize>(
+pub(super) fn attention<S: Steps>(
+    steps: &S,
     qkv: [&[f32]; 3],
     shape: AttentionShape,
     mask: Option<&[f32]>,
     out: &mut [f32],
     s: &mut AttentionScratch,
-    dots: impl Fn(&[i16], usize, usize, &[i16], &mut [[i32; NR]]),
 ) {
-    let AttentionShape { t, heads, d, .. } = shape;
-    let (width, dp, pairs) = (heads * d, d.next_multiple_of(2), t.div_ceil(2));
-    let lanes = t.next_multiple_of(2 * LANES);
-    let mut sums = [[0i32; NR]; MR];
-    let mut scales = [0f32; MR];
-    let columns = t.next_multiple_of(NR);
-    let wide = lanes.max(columns);
-    s.scores.resize(MR * wide, 0.0);
-    s.weights.resize(MR * wide, 0);
-    s.products.resize(MR * columns, 0);
+    let AttentionShape {
+        t, heads, causal, ..
+    } = shape;
+    let stride = stride(t);
+    s.scores.resize(S::ROWS * stride, 0.0);
+    s.weights.resize(S::ROWS * stride, 0);
+    s.scales.resize(S::ROWS, 0.0);
     for head in 0..heads {
-        code_head::<NR>(qkv, shape, head, s);
-        for first in (0..t).step_by(MR) {
-            let rows = MR.min(t - first);
-            let seen = if shape.causal { first + rows } else { t };
-            let seen_lanes = seen.next_multiple_of(2 * LANES);
-            let panels = seen.div_ceil(NR);
-            let query = &s.query[first * dp..];
-            for panel in 0..panels {
-                let keys = &s.keys[panel * NR * dp..][..NR * dp];
-                dots(query, dp, dp / 2, keys, &mut sums[..rows]);
-                // A row's products together, so that one loop goes over all of them.
-                for (row, sums) in sums.iter().enumerate().take(rows) {
-                    s.products[row * columns + panel * NR..][..NR].copy_from_slice(sums);
-                }
-            }
+        steps.code(qkv, shape, head, s);
+        for first in (0..t).step_by(S::ROWS) {
+            let rows = S::ROWS.min(t - first);
+            let seen = if causal { first + rows } else { t };
+            let block = Block {
+                shape,
+                head,
+                first,
+                rows,
+                seen,
+            };
+            steps.score(block, s);
             for row in 0..rows {
-                let scale = s.query_scale[first + row];
-                let scores = &mut s.scores[row * wide..][..seen_lanes.max(panels * NR)];
-                let products = &s.products[row * columns..][..panels * NR];
-                for (to, (from, key)) in scores.iter_mut().zip(products.iter().zip(&s.key_scale)) {
-                    *to = *from as f32 * (scale * key);
-                }
-                let own = if shape.causal { first + row + 1 } else { t };
+                let scores = &mut s.scores[row * stride..][..block.lanes()];
+                let own = if causal { first + row + 1 } else { t };
                 if let Some(mask) = mask {
                     let mask = &mask[(first + row) * t..][..own];
                     scores.iter_mut().zip(mask).for_each(|(x, mask)| *x += mask);
                 }
                 scores[own..].fill(f32::NEG_INFINITY);
             }
-            weights(
-                &mut s.scores[..rows * wide],
-                [wide, seen_lanes],
-                &s.value_scale,
-                &mut s.weights,
-                &mut scales[..rows],
-            );
-            for panel in 0..d.div_ceil(NR) {
-                let values = &s.values[panel * pairs * 2 * NR..][..pairs * 2 * NR];
-                dots(
-                    &s.weights,
-                    wide,
-                    seen.div_ceil(2),
-                    values,
-                    &mut sums[..rows],
-                );
-                let columns = NR.min(d - panel * NR);
-                for row in 0..rows {
-                    let mixed = scaled(&sums[row], scales[row]);
-                    let to = &mut out[(first + row) * width + head * d + panel * NR..][..columns];
-                    match to.as_mut_array::<NR>() {
-                        Some(to) => *to = mixed,
-                        None => to.copy_from_slice(&mixed[..columns]),
-                    }
-                }
-            }
+            steps.weigh(block, s);
+            steps.mix(block, s, out);
         }
     }
 }

@@ -71,16 +71,13 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    attention::attention::<MR, NR>(
-        qkv,
-        shape,
-        mask,
-        out,
-        scratch,
-        |a, stride, pairs, panel, out| {
+    let steps = attention::Panels::<MR, NR, _, _> {
+        dots: |a: &[i16], stride, pairs, panel: &[i16], out: &mut [[i32; NR]]| {
             by_rows!(out.len(), dots, (a, stride, pairs, panel, out), [1 2 3 4]);
         },
-    );
+        weigh: attention::weights,
+    };
+    attention::attention(&steps, qkv, shape, mask, out, scratch);
 }
 
 #[target_feature(enable = "avx2,fma")]

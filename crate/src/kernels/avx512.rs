@@ -6,9 +6,10 @@ use super::attention::{self, AttentionShape};
 use super::avx2;
 use super::avx512_index::{dot_i8, dot_i8_rows, dot_i8_rows_vnni, fast_scan, hamming_u64};
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
-use super::portable::{self, RowAt, fused, store_row};
+use super::portable::{self, LANES, RowAt, fused};
 use super::transformer::Transformer;
 use super::{Before, Kernels, Norm, Then, Tiles, rows};
+use super::{avx512_attention, avx512_rows};
 
 /// Columns of a panel: two registers of sixteen sums.
 pub(super) const NR: usize = 32;
@@ -42,7 +43,7 @@ pub(super) static TABLE: Kernels = Kernels {
     transformer: Some(TRANSFORMER),
 };
 
-const TRANSFORMER: Transformer = Transformer {
+pub(super) const TRANSFORMER: Transformer = Transformer {
     layer_norm,
     attention,
     quick_gelu,
@@ -126,16 +127,13 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    attention::attention::<MR, NR>(
-        qkv,
-        shape,
-        mask,
-        out,
-        scratch,
-        |a, stride, pairs, panel, out| {
+    let steps = attention::Panels::<MR, NR, _, _> {
+        dots: |a: &[i16], stride, pairs, panel: &[i16], out: &mut [[i32; NR]]| {
             by_rows!(out.len(), dots, (a, stride, pairs, panel, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
         },
-    );
+        weigh: |block, s: &mut AttentionScratch| avx512_attention::weights(block, s),
+    };
+    attention::attention(&steps, qkv, shape, mask, out, scratch);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
@@ -146,16 +144,13 @@ fn attention_vnni(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    attention::attention::<MR, NR>(
-        qkv,
-        shape,
-        mask,
-        out,
-        scratch,
-        |a, stride, pairs, panel, out| {
+    let steps = attention::Panels::<MR, NR, _, _> {
+        dots: |a: &[i16], stride, pairs, panel: &[i16], out: &mut [[i32; NR]]| {
             by_rows!(out.len(), dots_vnni, (a, stride, pairs, panel, out), [1 2 3 4 5 6 7 8 9 10 11 12]);
         },
-    );
+        weigh: |block, s: &mut AttentionScratch| avx512_attention::weights(block, s),
+    };
+    attention::attention(&steps, qkv, shape, mask, out, scratch);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
@@ -170,7 +165,7 @@ fn quantise_pairs(a: &[f32], k: usize, before: Before, q: &mut Rows) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
 fn quantise_quads(a: &[f32], k: usize, before: Before, q: &mut Rows) {
-    rows::quantise(a, k, before, QUADS, q);
+    avx512_rows::quantise(a, k, before, QUADS, q);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
@@ -309,7 +304,7 @@ fn tile_pairs<const ROWS: usize>(
             sums[r][1] = _mm512_add_epi32(sums[r][1], _mm512_madd_epi16(b[1], x));
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
+    for (r, sums) in sums.into_iter().enumerate() {
         store(sums, RowAt::of(q, row + r, panel * NR), w, then, out);
     }
 }
@@ -348,7 +343,7 @@ fn tile_quads<const ROWS: usize>(
             sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b[1], x);
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
+    for (r, sums) in sums.into_iter().enumerate() {
         // Weights were packed with 128 added: Σ (w + 128)·x − 128·Σ x = Σ w·x.
         let at = RowAt {
             offset: 128 * q.sum[row + r],
@@ -358,14 +353,39 @@ fn tile_quads<const ROWS: usize>(
     }
 }
 
-/// Brings one row of a tile back to f32 and writes the columns that are real.
+/// [`portable::store_row`] of sums in registers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-fn store(sums: &[__m512i; 2], at: RowAt, w: &PackedI8, then: Then, out: &mut [f32]) {
-    let mut lanes = [0i32; NR];
-    // SAFETY: `lanes` holds the 128 bytes that are written.
-    unsafe {
-        _mm512_storeu_si512(lanes.as_mut_ptr().cast(), sums[0]);
-        _mm512_storeu_si512(lanes.as_mut_ptr().add(16).cast(), sums[1]);
+pub(super) fn store(sums: [__m512i; 2], at: RowAt, w: &PackedI8, then: Then, out: &mut [f32]) {
+    let place = at.column..at.column + NR;
+    let scales = w.scale[place.clone()].as_chunks::<LANES>().0;
+    let bias = w.bias[place].as_chunks::<LANES>().0;
+    let columns = NR.min(w.n - at.column);
+    let out = &mut out[at.row * w.n + at.column..][..columns];
+    let (row_scale, offset) = (_mm512_set1_ps(at.scale), _mm512_set1_epi32(at.offset));
+    for half in 0..2 {
+        let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[half], offset));
+        let scale = _mm512_mul_ps(row_scale, load(&scales[half]));
+        let value = _mm512_add_ps(_mm512_mul_ps(sum, scale), load(&bias[half]));
+        let rest = out.get_mut(half * LANES..).unwrap_or_default();
+        let real = match rest.len() {
+            LANES.. => u16::MAX,
+            0 => return,
+            some => (1 << some) - 1,
+        };
+        let to = rest.as_mut_ptr();
+        // SAFETY: the lanes that are real are read and written, no others.
+        unsafe {
+            let value = match then {
+                Then::Store => value,
+                Then::Add => _mm512_add_ps(_mm512_maskz_loadu_ps(real, to), value),
+            };
+            _mm512_mask_storeu_ps(to, real, value);
+        }
     }
-    store_row(&lanes, at, w, then, out);
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn load(values: &[f32; LANES]) -> __m512 {
+    // SAFETY: sixteen floats are the 64 bytes that are read.
+    unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }

@@ -19,8 +19,11 @@
 #[macro_use]
 mod by_rows;
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod amx_attention;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -29,7 +32,11 @@ mod avx2_sevens;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_attention;
+#[cfg(target_arch = "x86_64")]
 mod avx512_index;
+#[cfg(target_arch = "x86_64")]
+mod avx512_rows;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
 mod choice;
@@ -54,6 +61,8 @@ mod transformer;
 #[cfg(target_arch = "x86_64")]
 mod vpopcntdq;
 
+#[cfg(feature = "photos")]
+pub(crate) use aligned::Aligned;
 pub use attention::AttentionShape;
 use packed::Layout;
 pub use packed::{AttentionScratch, PackedF32, PackedI8, Rows};

@@ -8,6 +8,8 @@
 //! ```
 //! Rows and columns that only fill up a group or panel are zero weights.
 
+use super::aligned::Aligned;
+
 /// How a table wants its int8 weights; no architecture has tables of every kind.
 #[allow(dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub struct PackedI8 {
     pub(super) n: usize,
     /// `k` filled up to whole steps.
     pub(super) kp: usize,
-    pub(super) data: Vec<u8>,
+    pub(super) data: Aligned<u8>,
     /// Σ of each column's weights `[panels · nr]`, of `Sevens` alone.
     pub(super) sum: Vec<i32>,
     /// Whether all that a lane of 16 bits gets in a step fits it, whatever the activations: `[panels, kp / 8]`, of
@@ -96,7 +98,7 @@ impl PackedI8 {
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
         let (nr, group) = (layout.nr(), layout.group());
         let (kp, np) = (k.next_multiple_of(layout.step()), n.next_multiple_of(nr));
-        let mut data = vec![layout.code(0); kp * np];
+        let mut data = Aligned::of(layout.code(0), kp * np);
         let sevens = matches!(layout, Layout::Sevens { .. });
         let mut sum = vec![0i32; if sevens { np } else { 0 }];
         for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
@@ -162,7 +164,7 @@ pub struct PackedF32 {
     pub(super) k: usize,
     pub(super) n: usize,
     pub(super) nr: usize,
-    pub(super) data: Vec<f32>,
+    pub(super) data: Aligned<f32>,
     pub(super) bias: Vec<f32>,
 }
 
@@ -180,8 +182,8 @@ impl PackedF32 {
     /// Packs `at(row, column)`; reuses what `self` holds.
     pub(super) fn fill(&mut self, k: usize, n: usize, nr: usize, at: impl Fn(usize, usize) -> f32) {
         let panels = n.div_ceil(nr);
-        self.data.clear();
         self.data.resize(panels * k * nr, 0.0);
+        self.data.fill(0.0);
         for (panel, rows) in self.data.chunks_exact_mut((k * nr).max(1)).enumerate() {
             for (row, values) in rows.chunks_exact_mut(nr).enumerate() {
                 let columns = (n - panel * nr).min(nr);
@@ -202,9 +204,9 @@ pub struct Rows {
     pub(super) table: &'static str,
     pub(super) k: usize,
     /// `[m, kp]` for pairs.
-    pub(super) wide: Vec<i16>,
+    pub(super) wide: Aligned<i16>,
     /// `[m, kp]` for quads and sevens.
-    pub(super) narrow: Vec<i8>,
+    pub(super) narrow: Aligned<i8>,
     /// One a row: what one step is worth.
     pub(super) scale: Vec<f32>,
     /// One a row: the sum of its quantised values, which undoes the weights' offset.
@@ -212,28 +214,33 @@ pub struct Rows {
     /// One a row: the code of 0, of sevens alone.
     pub(super) zero: Vec<i32>,
     /// A row before it is quantised.
-    pub(super) row: Vec<f32>,
+    pub(super) row: Aligned<f32>,
 }
 
 /// Scratch of `attention`: what [`super::attention`] makes of one head, and of a few rows.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionScratch {
     /// `[t, dp]`, `dp` is `d` filled up to pairs.
-    pub(super) query: Vec<i16>,
+    pub(super) query: Aligned<i16>,
     /// With the scores' scale.
-    pub(super) query_scale: Vec<f32>,
+    pub(super) query_scale: Aligned<f32>,
     /// Panels of keys.
-    pub(super) keys: Vec<i16>,
-    pub(super) key_scale: Vec<f32>,
+    pub(super) keys: Aligned<i16>,
+    pub(super) key_scale: Aligned<f32>,
     /// Panels of columns.
-    pub(super) values: Vec<i16>,
-    pub(super) value_scale: Vec<f32>,
-    /// One key or value.
-    pub(super) row: Vec<i16>,
+    pub(super) values: Aligned<i16>,
+    pub(super) value_scale: Aligned<f32>,
+    /// A few queries, keys or values.
+    pub(super) row: Aligned<i16>,
     /// Of a few queries: `[rows, columns]`, whole panels.
-    pub(super) products: Vec<i32>,
-    /// Of one query.
-    pub(super) scores: Vec<f32>,
-    /// Of a few queries.
-    pub(super) weights: Vec<i16>,
+    pub(super) products: Aligned<i32>,
+    /// Of a few queries: `[rows, stride]`.
+    pub(super) scores: Aligned<f32>,
+    /// Of a few queries: `[rows, stride]`.
+    pub(super) weights: Aligned<i16>,
+    /// One a query of a few: its largest score, then what a step of its weights is worth.
+    pub(super) scales: Aligned<f32>,
+    /// The same codes by bytes: of queries, of keys, of values, of weights.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(super) tiles: [Aligned<u8>; 4],
 }

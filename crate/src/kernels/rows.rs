@@ -87,18 +87,8 @@ pub(super) fn layer_norm(x: &[f32], norm: Norm, out: &mut [f32]) {
 /// Quantises rows of `k`, each by its own extent: to int8, symmetrically; for sevens to [0, 127].
 #[inline(always)]
 pub(super) fn quantise(a: &[f32], k: usize, before: Before, layout: Layout, q: &mut Rows) {
-    let (m, kp) = (a.len() / k, k.next_multiple_of(layout.step()));
-    q.k = k;
-    q.scale.clear();
-    q.sum.clear();
-    q.zero.clear();
-    q.row.resize(k, 0.0);
+    let kp = make_room(a.len() / k, k, layout, q);
     let wide = matches!(layout, Layout::Pairs { .. });
-    if wide {
-        q.wide.resize(m * kp, 0);
-    } else {
-        q.narrow.resize(m * kp, 0);
-    }
     for (at, values) in a.chunks_exact(k).enumerate() {
         let values = match before {
             Before::Nothing => values,
@@ -133,9 +123,26 @@ pub(super) fn quantise(a: &[f32], k: usize, before: Before, layout: Layout, q: &
     }
 }
 
+/// Empties `q` for `m` rows of `k`; gives what `k` is filled up to.
+#[inline(always)]
+pub(super) fn make_room(m: usize, k: usize, layout: Layout, q: &mut Rows) -> usize {
+    let kp = k.next_multiple_of(layout.step());
+    q.k = k;
+    q.scale.clear();
+    q.sum.clear();
+    q.zero.clear();
+    q.row.resize(k, 0.0);
+    if let Layout::Pairs { .. } = layout {
+        q.wide.resize(m * kp, 0);
+    } else {
+        q.narrow.resize(m * kp, 0);
+    }
+    kp
+}
+
 /// Notes what one of the 127 steps of `size` is worth; gives how many steps 1 is.
 #[inline(always)]
-fn steps(size: f32, scale: &mut Vec<f32>) -> f32 {
+pub(super) fn steps(size: f32, scale: &mut Vec<f32>) -> f32 {
     scale.push(size / 127.0);
     if size > 0.0 { 127.0 / size } else { 0.0 }
 }

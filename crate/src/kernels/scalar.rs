@@ -118,7 +118,11 @@ fn attention(
     out: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
-    attention::attention::<MR, NR>(qkv, shape, mask, out, scratch, dots);
+    let steps = attention::Panels::<MR, NR, _, _> {
+        dots,
+        weigh: attention::weights,
+    };
+    attention::attention(&steps, qkv, shape, mask, out, scratch);
 }
 
 fn dots(a: &[i16], stride: usize, pairs: usize, panel: &[i16], out: &mut [[i32; NR]]) {

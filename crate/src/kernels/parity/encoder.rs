@@ -176,7 +176,7 @@ fn f32_gemm_agrees_with_scalar() {
 #[test]
 fn attention_agrees_with_scalar_and_with_its_formula() {
     let mut numbers = Numbers(6);
-    for (t, heads, d) in [(1, 1, 4), (5, 2, 8), (33, 3, 21), (50, 2, 64)] {
+    for (t, heads, d) in [(1, 1, 4), (5, 2, 8), (33, 3, 21), (50, 2, 64), (130, 1, 70)] {
         let len = t * heads * d;
         let (q, k, v) = (
             numbers.floats(len, 1.0),
