@@ -1,8 +1,9 @@
 // The shipped model in the browser: milliseconds a photo and a query, one thread, without decoding; and a large JPEG
 // with decoding, by the module and by the engine's own decoder.
-// `node crate/benches/shipped.mjs`, after `cargo xtask build-web`: medians of RUNS after a warm-up, the photo is noise;
-// of LARGE for each size of JPEG, which is drawn.
+// `node crate/benches/shipped.mjs [JPEG…]`, after `cargo xtask build-web`: medians of RUNS after a warm-up, the photo is noise;
+// of LARGE for each JPEG that is given, or for drawn ones of some sizes.
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { launch, serveSite, site } from '../../tests/browser/helpers.mjs';
 
 const RUNS = 200;
@@ -36,20 +37,23 @@ async function measure({ folder, runs }) {
 }
 
 /** In the page: median milliseconds of a JPEG's way into its vector, both ways by turns, and the cosine between them. */
-async function measureLarge({ megapixels, runs, platform }) {
+async function measureLarge({ jpeg: given, megapixels, runs, platform }) {
   const bytes = async (name) => new Uint8Array(await (await fetch(`/models/photorecall-s/${name}`)).arrayBuffer());
   const glue = await import('/photorecall/relaxed/photorecall.js');
   await glue.default({ module_or_path: fetch('/photorecall/relaxed/photorecall_bg.wasm') });
   const encoder = new glue.Encoder(await bytes('manifest.json'), new Map([['image.onnx', await bytes('image.onnx')]]), 'image');
   const { decodeByPlatform } = await import(URL.createObjectURL(new Blob([platform], { type: 'text/javascript' })));
-  const [width, height] = [4, 3].map((side) => Math.round(side * Math.sqrt((1e6 * megapixels) / 12)));
-  const canvas = new OffscreenCanvas(width, height);
-  const pen = canvas.getContext('2d');
-  for (let i = 0; i < 3000; i++) {
-    pen.fillStyle = `hsl(${(i * 137) % 360} ${20 + (i % 70)}% ${(i * 29) % 100}%)`;
-    pen.fillRect(Math.random() * width, Math.random() * height, Math.random() * 90, Math.random() * 90);
-  }
-  const file = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+  const drawn = async () => {
+    const [width, height] = [4, 3].map((side) => Math.round(side * Math.sqrt((1e6 * megapixels) / 12)));
+    const canvas = new OffscreenCanvas(width, height);
+    const pen = canvas.getContext('2d');
+    for (let i = 0; i < 3000; i++) {
+      pen.fillStyle = `hsl(${(i * 137) % 360} ${20 + (i % 70)}% ${(i * 29) % 100}%)`;
+      pen.fillRect(Math.random() * width, Math.random() * height, Math.random() * 90, Math.random() * 90);
+    }
+    return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+  };
+  const file = given ? await (await fetch(given)).blob() : await drawn();
   const jpeg = new Uint8Array(await file.arrayBuffer());
   const ways = {
     module: async () => encoder.embedImage(jpeg, 2 ** 30, false),
@@ -68,7 +72,7 @@ async function measureLarge({ megapixels, runs, platform }) {
   }
   const median = (of) => of.sort((a, b) => a - b)[of.length >> 1];
   const cosine = vectors.module.reduce((sum, x, i) => sum + x * vectors.engine[i], 0);
-  return { megapixels, jpeg_mb: jpeg.length / 1e6, module_ms: median(times.module), engine_ms: median(times.engine), cosine };
+  return { megapixels: glue.glance(jpeg).pixels / 1e6, jpeg_mb: jpeg.length / 1e6, module_ms: median(times.module), engine_ms: median(times.engine), cosine };
 }
 
 const server = await serveSite(site);
@@ -80,10 +84,13 @@ try {
     console.log(JSON.stringify({ chromium: browser.version(), kernels, ...(await page.evaluate(measure, { folder, runs: RUNS })) }));
     await page.close();
   }
-  for (const megapixels of SIZES) {
+  const given = process.argv.slice(2);
+  const asked = given.length ? given.map((path) => ({ jpeg: `/jpegs/${basename(path)}`, path })) : SIZES.map((megapixels) => ({ megapixels }));
+  for (const { path, ...jpeg } of asked) {
     const page = await browser.newPage();
+    if (path) await page.route(`**${jpeg.jpeg}`, (route) => route.fulfill({ path }));
     await page.goto(`${server.url}models/photorecall-s/manifest.json`);
-    console.log(JSON.stringify(await page.evaluate(measureLarge, { megapixels, runs: LARGE, platform: PLATFORM })));
+    console.log(JSON.stringify(await page.evaluate(measureLarge, { ...jpeg, runs: LARGE, platform: PLATFORM })));
     await page.close();
   }
 } finally {

@@ -4,7 +4,7 @@ import { type Wasm, compileAt, instantiate, wasm } from './glue.js';
 import { canDigest, sha256 } from './known.js';
 import type { DigestedModel } from './model.js';
 import type { Encoder, EncoderInfo, ImageEmbedding, SelfTest } from './photorecall.js';
-import { decodeByPlatform, platformFirst } from './platform.js';
+import { decodeByPlatform } from './platform.js';
 import { Moved } from './rpc.js';
 
 let memory: WebAssembly.Memory | undefined;
@@ -40,7 +40,7 @@ function loaded(): Encoder {
 
 async function embed(file: Blob, bytes: Uint8Array, maxMemoryBytes: number, trimBorders: boolean): Promise<ImageEmbedding> {
   const encoder = loaded();
-  if (platformFirst(wasm().glance(bytes), maxMemoryBytes)) {
+  if (!wasm().glance(bytes).decodes) {
     const seen = await decodeByPlatform(file, SPARE * encoder.inputSide());
     if (seen) {
       const { rgba, width, height, fullWidth, fullHeight } = seen;

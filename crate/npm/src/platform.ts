@@ -1,8 +1,7 @@
 /**
- * The engine's own decoder, in a worker: for large photos, which it decodes on threads of its own while the module encodes
- * others, and for kinds that the module does not decode (AVIF; HEIC in Safari).
+ * The engine's own decoder, in a worker: for kinds that the module does not decode (AVIF; HEIC in Safari). It has no way to
+ * decode a JPEG at a part of its size: a camera's takes it twice as long as the module, and more memory (`shipped.mjs`).
  */
-import type { Glance } from './photorecall.js';
 
 /** A photo's pixels as the engine sees them, upright. */
 export interface Pixels {
@@ -13,17 +12,6 @@ export interface Pixels {
   /** The photo's own pixels. */
   fullWidth: number;
   fullHeight: number;
-}
-
-/** Pixels of a JPEG from which the engine is asked; the way over a bitmap and a canvas is not free. A guess: `shipped.mjs` measures it. */
-const LARGE = 1_000_000;
-/** Bytes of a pixel in the engine's bitmap, and in what its decoder keeps beside it. */
-const BYTES_PER_PIXEL = 8;
-
-/** Whether the engine is to be asked first. */
-export function platformFirst({ decodes, format, pixels }: Glance, maxMemoryBytes: number): boolean {
-  const large = format === 'jpeg' && pixels >= LARGE && BYTES_PER_PIXEL * pixels <= maxMemoryBytes;
-  return !decodes || large;
 }
 
 /**

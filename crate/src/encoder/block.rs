@@ -73,7 +73,7 @@ fn i8(weights: &Weights) -> TractResult<&PackedI8> {
 
 /// A matrix of that size; what it holds is written before it is read.
 fn sized(values: &mut Aligned<f32>, len: usize) -> &mut [f32] {
-    values.resize(len, 0.0);
+    values.resize(len);
     values
 }
 

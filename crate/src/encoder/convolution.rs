@@ -86,8 +86,8 @@ impl Convolution {
     fn pixels(&self, x: &[f32], pixels: &mut Aligned<f32>) {
         let ([channels, height, width], [tall, wide]) = (self.image, self.seen());
         let [above, left] = self.before;
-        pixels.clear();
-        pixels.resize(tall * wide * channels, 0.0);
+        pixels.resize(tall * wide * channels);
+        pixels.fill(0.0);
         for y in 0..height {
             let row = &mut pixels[((above + y) * wide + left) * channels..][..width * channels];
             for channel in 0..channels {
@@ -108,19 +108,18 @@ impl Convolution {
         let (places, at_once) = (down * across, (GATHERED / k).max(1).next_multiple_of(12));
         for first in (0..places).step_by(at_once) {
             let count = at_once.min(places - first);
-            gathered.clear();
-            for place in first..first + count {
+            gathered.resize(count * k);
+            for (patch, place) in gathered.chunks_exact_mut(k).zip(first..) {
                 let (y, x) = (
                     place / across * self.stride[0],
                     place % across * self.stride[1],
                 );
-                for y in y..y + tall {
-                    let row = &pixels[(y * width + x) * channels..][..wide * channels];
-                    gathered.extend_from_slice(row);
+                for (to, y) in patch.chunks_exact_mut(wide * channels).zip(y..) {
+                    to.copy_from_slice(&pixels[(y * width + x) * channels..][..to.len()]);
                 }
             }
             kernels.quantise(gathered, k, Before::Nothing, rows);
-            products.resize(count * n, 0.0);
+            products.resize(count * n);
             kernels.multiply(rows, &self.weights, Then::Store, products);
             for (filter, out) in out.chunks_exact_mut(places).enumerate() {
                 let from = products[filter..].iter().step_by(n);

@@ -48,13 +48,14 @@ impl Patches {
     fn gather(&self, x: &[f32], rows: &mut Aligned<f32>) {
         let [channels, height, width] = self.image;
         let ([tall, wide], [down, across]) = (self.patch, self.grid());
-        rows.clear();
+        rows.resize(down * across * channels * tall * wide);
+        let mut lines = rows.chunks_exact_mut(wide);
         for row in 0..down {
             for column in 0..across {
                 for channel in 0..channels {
                     let plane = &x[channel * height * width..];
-                    for y in row * tall..(row + 1) * tall {
-                        rows.extend_from_slice(&plane[y * width + column * wide..][..wide]);
+                    for (y, line) in (row * tall..(row + 1) * tall).zip(&mut lines) {
+                        line.copy_from_slice(&plane[y * width + column * wide..][..wide]);
                     }
                 }
             }

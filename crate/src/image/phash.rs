@@ -48,19 +48,22 @@ fn lumas(photo: &Decoded) -> [[u64; COLUMNS]; ROWS] {
     if width == 0 || height == 0 {
         return cells;
     }
+    // Lines are summed up first, the bytes of each place: one long loop.
+    let mut places = vec![0u32; 3 * width];
     for (r, row) in cells.iter_mut().enumerate() {
         let lines = span(r, ROWS, height);
+        places.fill(0);
+        for line in
+            photo.rgb[3 * width * lines.start..][..3 * width * lines.len()].chunks(3 * width)
+        {
+            for (place, byte) in places.iter_mut().zip(line) {
+                *place += u32::from(*byte);
+            }
+        }
         for (c, cell) in row.iter_mut().enumerate() {
             let columns = span(c, COLUMNS, width);
             let pixels = (lines.len() * columns.len()) as u64;
-            let sum: u64 = lines
-                .clone()
-                .map(|y| {
-                    let start = 3 * (y * width + columns.start);
-                    luma_sum(&photo.rgb[start..start + 3 * columns.len()])
-                })
-                .sum();
-            *cell = sum / pixels;
+            *cell = luma_sum(&places[3 * columns.start..3 * columns.end]) / pixels;
         }
     }
     cells
@@ -72,8 +75,8 @@ fn span(at: usize, count: usize, side: usize) -> std::ops::Range<usize> {
     start..((at + 1) * side / count).max(start + 1)
 }
 
-/// Σ luma of pixels, in 1/256, by the weights of ITU-R BT.601.
-fn luma_sum(rgb: &[u8]) -> u64 {
+/// Σ luma of pixels or of sums of them, in 1/256, by the weights of ITU-R BT.601.
+fn luma_sum(rgb: &[u32]) -> u64 {
     let (pixels, _) = rgb.as_chunks::<3>();
     pixels
         .iter()

@@ -360,6 +360,7 @@ impl Compact {
             };
             (hits, met) = self.follow(route, &mut query, search, kernels);
         }
+        query.spare();
         let explanation = Explanation {
             kind,
             route: route.name(),

@@ -8,6 +8,7 @@
 //! outlying axes, which would take most of the range. The query keeps thirteen bits, y ≈ t·p, so that
 //! x·y ≈ μ·y + s·t·Σqp + o·t·Σp needs one sum of integers a row and is the same on every machine.
 
+use super::exact;
 use super::parallel::fill_rows;
 use crate::kernels::Kernels;
 
@@ -28,7 +29,7 @@ pub struct Lvq {
 }
 
 /// A query, ready to be compared with the rows of an [`Lvq`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LvqQuery {
     codes: QueryCodes,
     /// μ·y
@@ -36,7 +37,7 @@ pub struct LvqQuery {
 }
 
 /// The part of an [`LvqQuery`] that does not depend on the rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct QueryCodes {
     codes: Vec<i16>,
     /// t
@@ -46,33 +47,16 @@ struct QueryCodes {
 }
 
 impl QueryCodes {
-    fn of(vector: &[f32]) -> Self {
+    fn fill(&mut self, vector: &[f32]) {
         // Not `f32::max`, which is a call in wasm.
         let larger = |most: f32, x: &f32| if x.abs() > most { x.abs() } else { most };
         let most = vector.iter().fold(0f32, larger);
         let step = if most > 0.0 { most / QUERY_MOST } else { 1.0 };
-        let codes: Vec<i16> = vector
-            .iter()
-            .map(|x| rounded(x / step) as i32 as i16)
-            .collect();
-        let total: i32 = codes.iter().map(|&p| i32::from(p)).sum();
-        Self {
-            codes,
-            step,
-            total: total as f32 * step,
-        }
-    }
-}
-
-impl LvqQuery {
-    fn new(codes: QueryCodes, vector: &[f32], mean: &[f32]) -> Self {
-        let products = vector.iter().zip(mean);
-        Self {
-            codes,
-            base: products
-                .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                .sum::<f64>() as f32,
-        }
+        self.codes.clear();
+        let codes = vector.iter().map(|x| rounded(x / step) as i32 as i16);
+        self.codes.extend(codes);
+        let total: i32 = self.codes.iter().map(|&p| i32::from(p)).sum();
+        (self.step, self.total) = (step, total as f32 * step);
     }
 }
 
@@ -230,12 +214,23 @@ impl Lvq {
 
     /// Makes `vector` `[dim]` ready for [`Lvq::scores`].
     pub fn query(&self, vector: &[f32]) -> LvqQuery {
-        LvqQuery::new(QueryCodes::of(vector), vector, &self.mean)
+        let mut query = LvqQuery::default();
+        self.fill_query(vector, &mut query);
+        query
     }
 
-    /// [`Lvq::query`] of a vector that is ready for other rows.
-    pub(super) fn query_like(&self, other: &LvqQuery, vector: &[f32]) -> LvqQuery {
-        LvqQuery::new(other.codes.clone(), vector, &self.mean)
+    /// [`Lvq::query`] in the memory of another one.
+    pub(super) fn fill_query(&self, vector: &[f32], query: &mut LvqQuery) {
+        query.codes.fill(vector);
+        query.base = exact::dot(vector, &self.mean) as f32;
+    }
+
+    /// The same of a vector that is ready for other rows, as `other`.
+    pub(super) fn fill_query_like(&self, other: &LvqQuery, vector: &[f32], query: &mut LvqQuery) {
+        let codes = &mut query.codes;
+        codes.codes.clone_from(&other.codes.codes);
+        (codes.step, codes.total) = (other.codes.step, other.codes.total);
+        query.base = exact::dot(vector, &self.mean) as f32;
     }
 
     /// The inner products of a query with the rows `ids`, each handed to `found` with its row.

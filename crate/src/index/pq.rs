@@ -32,10 +32,14 @@ pub struct Pq {
 }
 
 /// A query's tables: score ≈ `step`·sum + `base`, or the sum of products.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tables {
+    /// The query, filled up with zeros `[subspaces, 2]`.
+    query: Vec<f32>,
     /// `[subspaces, 16]`
     products: Vec<[f32; CENTRES]>,
+    /// The least and the most of each subspace.
+    extents: Vec<[f32; 2]>,
     /// `[subspaces, 16]`
     pub bytes: Vec<u8>,
     pub step: f32,
@@ -195,26 +199,37 @@ impl Pq {
 
     /// The inner products of `query` `[dim]` with every centre, also in seven bits.
     pub(super) fn tables(&self, query: &[f32], kernels: &Kernels) -> Tables {
+        let mut tables = Tables::default();
+        self.fill_tables(query, kernels, &mut tables);
+        tables
+    }
+
+    /// The same in the memory of other ones.
+    pub(super) fn fill_tables(&self, query: &[f32], kernels: &Kernels, tables: &mut Tables) {
         let subspaces = self.codebook.len() / PART;
-        let mut whole = query.to_vec();
+        let Tables {
+            query: whole,
+            products,
+            extents,
+            bytes,
+            ..
+        } = tables;
+        whole.clear();
+        whole.extend(query);
         whole.resize(subspaces * AXES, 0.0);
-        let mut products = vec![[0f32; CENTRES]; subspaces];
-        let mut extents = vec![[0f32; 2]; subspaces];
-        kernels.look_ups(&whole, &self.codebook, &mut products, &mut extents);
+        products.resize(subspaces, [0.0; CENTRES]);
+        extents.resize(subspaces, [0.0; 2]);
+        bytes.resize(subspaces * CENTRES, 0);
+        kernels.look_ups(whole, &self.codebook, products, extents);
         let base = extents.iter().map(|[low, _]| low).sum::<f32>();
         let range = extents.iter().map(|[low, high]| high - low);
         let range = range.fold(0f32, |most, range| if range > most { range } else { most });
         // Sums of all subspaces must not pass 16 bits.
         let most = (65_535 / subspaces.max(1)).min(usize::from(FAST_SCAN_MOST)) as f32;
         let inverse = if range > 0.0 { most / range } else { 0.0 };
-        let mut bytes = vec![0; subspaces * CENTRES];
-        kernels.look_up_bytes(&products, &extents, inverse, &mut bytes);
-        Tables {
-            products,
-            bytes,
-            step: if range > 0.0 { range / most } else { 1.0 },
-            base,
-        }
+        kernels.look_up_bytes(products, extents, inverse, bytes);
+        tables.step = if range > 0.0 { range / most } else { 1.0 };
+        tables.base = base;
     }
 }
 

@@ -6,6 +6,7 @@
 //! A direction is centroid / |centroid| less the mean of all of them, stretched until it is as long as what the
 //! codebook was learnt from. Made of the lists and the codebook whenever an index is opened, so it is not stored.
 
+use super::exact;
 use super::ivf::Lists;
 use super::kmeans::mean_of;
 use super::pq::{Pq, Tables};
@@ -25,6 +26,8 @@ pub(super) struct Sketch {
     /// The mean of the centroids themselves `[dim]`.
     mean: Vec<f32>,
     count: usize,
+    /// All blocks of the directions.
+    blocks: Vec<u32>,
 }
 
 impl Sketch {
@@ -45,6 +48,7 @@ impl Sketch {
                 directions: Pq::default(),
                 mean,
                 count,
+                blocks: Vec::new(),
             };
         }
         for direction in directions.chunks_exact_mut(dim) {
@@ -79,15 +83,15 @@ impl Sketch {
             directions: codes,
             mean,
             count,
+            blocks: (0..count.div_ceil(FAST_SCAN_ROWS) as u32).collect(),
         }
     }
 
     /// How near each list looks; what is past the last one means nothing.
     pub fn looks(&self, tables: &Tables, kernels: &Kernels) -> Vec<u16> {
-        let blocks: Vec<u32> = (0..self.count.div_ceil(FAST_SCAN_ROWS) as u32).collect();
-        let mut sums = vec![0; blocks.len() * FAST_SCAN_ROWS];
+        let mut sums = vec![0; self.blocks.len() * FAST_SCAN_ROWS];
         let codes = &self.directions.codes;
-        kernels.fast_scan(codes, &tables.bytes, &blocks, &mut sums);
+        kernels.fast_scan(codes, &tables.bytes, &self.blocks, &mut sums);
         sums
     }
 
@@ -116,20 +120,20 @@ impl Sketch {
         let near = of(least).enumerate().flat_map(|(block, found)| {
             places(found).map(move |place| (block * FAST_SCAN_ROWS + place) as u32)
         });
-        near.collect()
+        // More seldom come than were looked for.
+        let mut lists = Vec::with_capacity(count + count / MORE);
+        lists.extend(near);
+        lists
     }
 
     /// The mean inner product of the query with the centroids.
     pub fn mean_score(&self, query: &[f32]) -> f32 {
-        let products = query.iter().zip(&self.mean);
-        products
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum::<f64>() as f32
+        exact::dot(query, &self.mean) as f32
     }
 }
 
 fn square(vector: &[f32]) -> f64 {
-    vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
+    exact::dot(vector, vector)
 }
 
 #[cfg(test)]

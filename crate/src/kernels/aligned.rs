@@ -9,38 +9,30 @@ use aligned_vec::{AVec, ConstAlign};
 /// Bytes of a line, and of the largest register.
 const LINE: usize = 64;
 
-/// A `Vec` whose values begin on a cache line.
+/// Values that begin on a cache line, and keep their memory when they become fewer.
 #[derive(Debug, Clone)]
-pub(crate) struct Aligned<T>(AVec<T, ConstAlign<LINE>>);
+pub(crate) struct Aligned<T> {
+    /// As many as it ever had.
+    values: AVec<T, ConstAlign<LINE>>,
+    len: usize,
+}
 
 impl<T> Default for Aligned<T> {
     fn default() -> Self {
-        Self(AVec::new(LINE))
+        Self {
+            values: AVec::new(LINE),
+            len: 0,
+        }
     }
 }
 
-impl<T: Clone> Aligned<T> {
-    pub fn of(value: T, len: usize) -> Self {
-        let mut values = Self::default();
-        values.resize(len, value);
-        values
-    }
-
-    /// Empties it.
-    #[cfg(feature = "photos")]
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Appends values.
-    #[cfg(feature = "photos")]
-    pub fn extend_from_slice(&mut self, values: &[T]) {
-        self.0.extend_from_slice(values);
-    }
-
-    /// Makes it shorter, or longer by `value`.
-    pub fn resize(&mut self, len: usize, value: T) {
-        self.0.resize(len, value);
+impl<T: Clone + Default> Aligned<T> {
+    /// Makes it `len` values long. What it had before, at any length, stays as it was.
+    pub fn resize(&mut self, len: usize) {
+        if len > self.values.len() {
+            self.values.resize(len, T::default());
+        }
+        self.len = len;
     }
 }
 
@@ -48,13 +40,13 @@ impl<T> Deref for Aligned<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.0
+        &self.values[..self.len]
     }
 }
 
 impl<T> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        &mut self.values[..self.len]
     }
 }
 
@@ -63,13 +55,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_begin_on_a_line() {
-        let mut values = Aligned::of(1u8, 3);
-        for len in [5, 1, 70_000] {
-            values.resize(len, 2);
+    fn values_begin_on_a_line_and_stay() {
+        let mut values = Aligned::default();
+        values.resize(5);
+        values.copy_from_slice(&[1u8, 2, 3, 4, 5]);
+        for (len, first) in [(3, &[1, 2, 3][..]), (70_000, &[1, 2, 3, 4, 5, 0]), (0, &[])] {
+            values.resize(len);
             assert_eq!(values.as_ptr().align_offset(LINE), 0);
-            assert_eq!((values.len(), values[0]), (len, 1));
+            assert_eq!(values.len(), len);
+            assert!(values.starts_with(first));
         }
-        assert_eq!(values[1..], vec![2; 69_999]);
     }
 }

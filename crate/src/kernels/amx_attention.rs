@@ -13,8 +13,8 @@ use core::arch::x86_64::*;
 
 use super::amx::Shapes;
 use super::attention::{self, AttentionShape, Block, MOST_VALUE, Steps, code_scales, most_query};
-use super::avx512::load;
-use super::avx512_attention::{MOST_ROWS, store, weigh};
+use super::avx512_attention::{MOST_ROWS, weigh};
+use super::avx512_math::{load, store};
 use super::packed::AttentionScratch;
 
 /// Rows, and columns of sums, of a tile.
@@ -176,13 +176,13 @@ fn code([q, k, v]: [&[f32]; 3], shape: AttentionShape, head: usize, s: &mut Atte
     let (dims, tokens) = (d.div_ceil(STEP), t.div_ceil(STEP));
     let (sides, columns) = (t.div_ceil(SIDE), d.div_ceil(SIDE));
     let [queries, keys, values, weights] = &mut s.tiles;
-    queries.resize(sides * dims * PAIR, 0);
-    keys.resize(sides * dims * PAIR, 0);
-    values.resize(columns * tokens * PAIR, 0);
-    weights.resize(MOST_ROWS / SIDE * tokens * PAIR, 0);
-    s.query_scale.resize(tokens * STEP, 0.0);
-    s.key_scale.resize(tokens * STEP, 0.0);
-    s.value_scale.resize(tokens * STEP, 0.0);
+    queries.resize(sides * dims * PAIR);
+    keys.resize(sides * dims * PAIR);
+    values.resize(columns * tokens * PAIR);
+    weights.resize(MOST_ROWS / SIDE * tokens * PAIR);
+    s.query_scale.resize(tokens * STEP);
+    s.key_scale.resize(tokens * STEP);
+    s.value_scale.resize(tokens * STEP);
     let most = most_query(d);
     // Past the last token there may be what another attention left.
     for side in 0..tokens * STEP / SIDE {

@@ -143,15 +143,17 @@ fn code_head<const NR: usize>(
     let (width, at, dp) = (heads * d, head * d, d.next_multiple_of(2));
     let most = most_query(d);
     let pairs = t.div_ceil(2);
-    s.query.resize(t * dp, 0);
-    s.query_scale.resize(t, 0.0);
-    s.key_scale.resize(t.next_multiple_of(2 * LANES), 0.0);
-    s.value_scale.resize(t.next_multiple_of(2 * LANES), 0.0);
-    s.keys.resize(t.div_ceil(NR) * NR * dp, 0);
-    s.values.resize(d.div_ceil(NR) * NR * 2 * pairs, 0);
-    s.row.resize(dp, 0);
+    s.query.resize(t * dp);
+    s.query_scale.resize(t);
+    s.key_scale.resize(t.next_multiple_of(2 * LANES));
+    s.value_scale.resize(t.next_multiple_of(2 * LANES));
+    s.value_scale[t..].fill(0.0);
+    s.keys.resize(t.div_ceil(NR) * NR * dp);
+    s.values.resize(d.div_ceil(NR) * NR * 2 * pairs);
+    s.row.resize(dp);
     for (token, row) in q.chunks_exact(width).enumerate() {
         let codes = &mut s.query[token * dp..][..dp];
+        codes[d..].fill(0);
         s.query_scale[token] = code_row(&row[at..at + d], most, codes) * shape.scale;
     }
     for (token, row) in k.chunks_exact(width).enumerate() {
@@ -162,7 +164,7 @@ fn code_head<const NR: usize>(
         }
     }
     let dn = d.next_multiple_of(NR);
-    s.row.resize(2 * dn, 0);
+    s.row.resize(2 * dn);
     let (even, odd) = s.row.split_at_mut(dn);
     for (pair, rows) in v.chunks(2 * width).enumerate() {
         let scales = &mut s.value_scale[2 * pair..];
@@ -269,7 +271,7 @@ where
     #[inline(always)]
     fn code(&self, qkv: [&[f32]; 3], shape: AttentionShape, head: usize, s: &mut AttentionScratch) {
         code_head::<NR>(qkv, shape, head, s);
-        s.products.resize(MR * shape.t.next_multiple_of(NR), 0);
+        s.products.resize(MR * shape.t.next_multiple_of(NR));
     }
 
     #[inline(always)]
@@ -344,9 +346,9 @@ pub(super) fn attention<S: Steps>(
         t, heads, causal, ..
     } = shape;
     let stride = stride(t);
-    s.scores.resize(S::ROWS * stride, 0.0);
-    s.weights.resize(S::ROWS * stride, 0);
-    s.scales.resize(S::ROWS, 0.0);
+    s.scores.resize(S::ROWS * stride);
+    s.weights.resize(S::ROWS * stride);
+    s.scales.resize(S::ROWS);
     for head in 0..heads {
         steps.code(qkv, shape, head, s);
         for first in (0..t).step_by(S::ROWS) {

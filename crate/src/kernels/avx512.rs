@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use super::attention::{self, AttentionShape};
 use super::avx2;
 use super::avx512_index::{dot_i8, dot_i8_rows, dot_i8_rows_vnni, fast_scan, hamming_u64};
+use super::avx512_math::load;
 use super::packed::{AttentionScratch, Layout, PackedF32, PackedI8, Rows};
 use super::portable::{self, LANES, RowAt, fused};
 use super::transformer::Transformer;
@@ -382,10 +383,4 @@ pub(super) fn store(sums: [__m512i; 2], at: RowAt, w: &PackedI8, then: Then, out
             _mm512_mask_storeu_ps(to, real, value);
         }
     }
-}
-
-#[target_feature(enable = "avx512f")]
-pub(super) fn load(values: &[f32; LANES]) -> __m512 {
-    // SAFETY: sixteen floats are the 64 bytes that are read.
-    unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }

@@ -36,6 +36,8 @@ mod avx512_attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512_index;
 #[cfg(target_arch = "x86_64")]
+mod avx512_math;
+#[cfg(target_arch = "x86_64")]
 mod avx512_rows;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;

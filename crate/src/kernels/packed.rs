@@ -98,7 +98,9 @@ impl PackedI8 {
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
         let (nr, group) = (layout.nr(), layout.group());
         let (kp, np) = (k.next_multiple_of(layout.step()), n.next_multiple_of(nr));
-        let mut data = Aligned::of(layout.code(0), kp * np);
+        let mut data = Aligned::default();
+        data.resize(kp * np);
+        data.fill(layout.code(0));
         let sevens = matches!(layout, Layout::Sevens { .. });
         let mut sum = vec![0i32; if sevens { np } else { 0 }];
         for (row, weights) in w.chunks_exact(n.max(1)).enumerate() {
@@ -182,7 +184,7 @@ impl PackedF32 {
     /// Packs `at(row, column)`; reuses what `self` holds.
     pub(super) fn fill(&mut self, k: usize, n: usize, nr: usize, at: impl Fn(usize, usize) -> f32) {
         let panels = n.div_ceil(nr);
-        self.data.resize(panels * k * nr, 0.0);
+        self.data.resize(panels * k * nr);
         self.data.fill(0.0);
         for (panel, rows) in self.data.chunks_exact_mut((k * nr).max(1)).enumerate() {
             for (row, values) in rows.chunks_exact_mut(nr).enumerate() {

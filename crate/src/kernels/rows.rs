@@ -131,11 +131,11 @@ pub(super) fn make_room(m: usize, k: usize, layout: Layout, q: &mut Rows) -> usi
     q.scale.clear();
     q.sum.clear();
     q.zero.clear();
-    q.row.resize(k, 0.0);
+    q.row.resize(k);
     if let Layout::Pairs { .. } = layout {
-        q.wide.resize(m * kp, 0);
+        q.wide.resize(m * kp);
     } else {
-        q.narrow.resize(m * kp, 0);
+        q.narrow.resize(m * kp);
     }
     kp
 }
