@@ -3,7 +3,8 @@
 use fast_image_resize as fir;
 use fir::images::{Image, ImageRef};
 
-use super::Decoded;
+use super::{Decoded, Limits, Reduced, decode_reduced};
+use crate::error::Result;
 
 /// How pixels are interpolated; all but `Nearest` widen with the reduction, as Pillow's do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -60,6 +61,11 @@ impl Preprocess {
     /// the filter still sees what it would (Pillow's `reducing_gap` of 2).
     pub fn least_side(&self) -> u32 {
         self.size.saturating_mul(2)
+    }
+
+    /// Decodes a photo's file no larger than is needed here, or where a shorter side of `side` pixels is.
+    pub fn decode(&self, bytes: &[u8], side: u32, limits: &Limits) -> Result<Reduced> {
+        decode_reduced(bytes, self.least_side().max(side), limits)
     }
 
     /// `[3, size, size]`: (value / 255 − mean) / std. Sizes and offsets are rounded as torchvision's

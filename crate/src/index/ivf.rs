@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 use super::kmeans::{self, Assigner, mean_of};
 use super::lvq::{Dots, Lvq, LvqQuery};
 use super::random::Random;
+use super::top::best_first;
 use crate::kernels::Kernels;
 
 /// Lists a square root of the rows: between what a query spends on centroids and on rows. Of many rows, half as many
@@ -48,8 +49,7 @@ pub(super) struct Ranked {
 
 impl Ranked {
     fn order(a: &Self, b: &Self) -> Ordering {
-        let lists = || a.list.cmp(&b.list);
-        b.cosine.total_cmp(&a.cosine).then_with(lists)
+        best_first(a.cosine, a.list).cmp(&best_first(b.cosine, b.list))
     }
 }
 

@@ -206,9 +206,9 @@ impl Encoder {
             max_memory_bytes: max_memory_bytes as u64,
             ..Limits::default()
         };
-        let least = self.model.image().preprocess().least_side();
-        let Reduced { photo, full } =
-            image::decode_reduced(bytes, least.max(THUMBNAIL_SIDE), &limits).map_err(thrown)?;
+        let preprocess = self.model.image().preprocess();
+        let decoded = preprocess.decode(bytes, THUMBNAIL_SIDE, &limits);
+        let Reduced { photo, full } = decoded.map_err(thrown)?;
         self.embedded(bytes, photo, full, trim_borders)
     }
 

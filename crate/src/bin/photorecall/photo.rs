@@ -51,11 +51,10 @@ impl<'a> Picture<'a> {
         let limits = Limits::default();
         let needed = image::memory_needed(bytes, &limits)?;
         let share = memory.take(needed + bytes.len() as u64);
-        let least = model.image().preprocess().least_side();
         let Reduced {
             photo: decoded,
             full: (width, height),
-        } = image::decode_reduced(bytes, least, &limits)?;
+        } = model.image().preprocess().decode(bytes, 0, &limits)?;
         let photo = Photo {
             width,
             height,
@@ -77,8 +76,8 @@ impl<'a> Picture<'a> {
 
 /// The vector of a photo's file.
 pub fn embed_file(model: &Model, bytes: &[u8], trim: bool) -> anyhow::Result<Vec<f32>> {
-    let least = model.image().preprocess().least_side();
-    let reduced = image::decode_reduced(bytes, least, &Limits::default())?;
+    let preprocess = model.image().preprocess();
+    let reduced = preprocess.decode(bytes, 0, &Limits::default())?;
     embed(model, reduced.photo, trim)
 }
 
