@@ -99,7 +99,7 @@ impl Convolution {
     }
 
     fn run(&self, x: &[f32], out: &mut [f32], scratch: &mut Scratch) {
-        let ([channels, ..], [tall, wide]) = (self.image, self.size);
+        let ([channels, ..], [_, wide]) = (self.image, self.size);
         let ([_, width], [down, across]) = (self.seen(), self.grid);
         let (kernels, k, n) = (self.table.0, self.weights.k(), self.weights.n());
         let Scratch { rows, between, .. } = scratch;

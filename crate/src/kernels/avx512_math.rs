@@ -14,9 +14,9 @@ pub(super) fn exp(x: __m512) -> __m512 {
     let shifted = _mm512_add_ps(z, round);
     let f = _mm512_sub_ps(z, _mm512_sub_ps(shifted, round));
     let step = |sum: __m512, next: f32| _mm512_add_ps(constant(next), _mm512_mul_ps(f, sum));
-    let power = step(constant(0.001_326_472_7), 0.009_671_513);
-    let power = step(step(power, 0.055_507_336), 0.240_222_42);
-    let power = step(step(power, 0.693_147), 1.0);
+    let power = step(constant(0.001_330_060_5), 0.009_669_691);
+    let power = step(step(power, 0.055_505_585), 0.240_222_83);
+    let power = step(step(power, std::f32::consts::LN_2), 1.0);
     let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
     _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(power), n))
 }
