@@ -13,7 +13,7 @@
 //! given out after the CPU was found to have its instructions (`choice`). Integers agree to the bit between all
 //! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
 //! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding. `pages` has the
-//! system keep large arrays where the processor finds them sooner.
+//! system keep large arrays where the processor finds them sooner, `aligned` begins arrays where it reads them at once.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 #[macro_use]
