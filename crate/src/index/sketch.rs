@@ -120,7 +120,7 @@ impl Sketch {
         let near = of(least).enumerate().flat_map(|(block, found)| {
             places(found).map(move |place| (block * FAST_SCAN_ROWS + place) as u32)
         });
-        // More seldom come than were looked for.
+        // `least` lets hardly more through than are wanted.
         let mut lists = Vec::with_capacity(count + count / MORE);
         lists.extend(near);
         lists
