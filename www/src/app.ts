@@ -4,7 +4,7 @@ import { wireAddMenu } from './add-menu.js';
 import { browse, topicOf } from './browse.js';
 import { partChips } from './chips.js';
 import { announce, button, find, h, toast } from './dom.js';
-import { choicesOf, filterRow } from './filters.js';
+import { type Change, choicesOf, filterRow } from './filters.js';
 import { original } from './folders.js';
 import { Grid, nameOf } from './grid.js';
 import { number, t } from './i18n.js';
@@ -149,9 +149,9 @@ export class App {
     const facets = await this.library.facets();
     const known = choicesOf(facets);
     const shown = (filter: string): boolean => known.some((choice) => choice.filter === filter);
-    const go = (text: string): void => this.search(text);
+    const change: Change = (edit) => this.search(edit(readRoute().text));
     const views = viewRow(route, (to) => this.go({ text: '', like: '', ...to }));
-    return h('div', { className: 'rows' }, [views, filterRow(known, route.text, go, partChips(route.text, shown, go))]);
+    return h('div', { className: 'rows' }, [views, filterRow(known, route.text, change, partChips(route.text, shown, change))]);
   }
 
   /** Goes on with a change of model; begins one when the page came with another model than last time. */

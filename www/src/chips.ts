@@ -1,5 +1,6 @@
 /** What a query leaves out and filters by, as chips that take it away again. */
 import { button, h } from './dom.js';
+import type { Change } from './filters.js';
 import { t } from './i18n.js';
 
 /** A part of a query, and the query without it. */
@@ -24,12 +25,16 @@ export function partsOf(text: string): Part[] {
   });
 }
 
+function taken(text: string, part: string): string {
+  return partsOf(text).find(({ label }) => label === part)?.without ?? text;
+}
+
 /** The chips of a query's parts; `known` are those that have chips already. */
-export function partChips(text: string, known: (filter: string) => boolean, go: (text: string) => void): HTMLElement[] {
+export function partChips(text: string, known: (filter: string) => boolean, change: Change): HTMLElement[] {
   return partsOf(text)
     .filter(({ label }) => !known(label))
-    .map(({ label, without }) => {
-      const chip = button(label, 'filter on', () => go(without));
+    .map(({ label }) => {
+      const chip = button(label, 'filter on', () => change((now) => taken(now, label)));
       chip.append(h('span', { textContent: ' ✕', ariaHidden: 'true' }));
       chip.ariaLabel = t('takeAway', { part: label });
       return chip;

@@ -38,10 +38,13 @@ export function isOn(text: string, filter: string): boolean {
   return ` ${text} `.includes(` ${filter} `);
 }
 
-/** The row of filters, those of the query alone first; `go` shows what a query finds. */
-export function filterRow(choices: Choice[], text: string, go: (text: string) => void, own: HTMLElement[]): HTMLElement {
+/** Changes the query that is asked for now, which may be a later one than the row of filters is of. */
+export type Change = (edit: (text: string) => string) => void;
+
+/** The row of filters for `text`, those of the query alone first. */
+export function filterRow(choices: Choice[], text: string, change: Change, own: HTMLElement[]): HTMLElement {
   const chips = choices.map(({ filter, label, count }) => {
-    const chip = button(label, 'filter', () => go(toggled(text, filter)));
+    const chip = button(label, 'filter', () => change((now) => toggled(now, filter)));
     chip.ariaPressed = String(isOn(text, filter));
     chip.title = `${filter} (${number(count)})`;
     return chip;

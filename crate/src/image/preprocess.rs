@@ -1,7 +1,8 @@
 //! Pixels → the tensor that an image tower takes.
 
 use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 
 use super::{Decoded, Limits, Reduced, decode_reduced};
 use crate::error::Result;
@@ -122,14 +123,17 @@ pub(super) fn resize(photo: &Decoded, width: u32, height: u32, filter: Filter) -
     if (photo.width, photo.height) == (width, height) {
         return photo.rgb.clone();
     }
-    let source = ImageRef::new(photo.width, photo.height, &photo.rgb, fir::PixelType::U8x3)
+    let source = TypedImageRef::<U8x3>::from_buffer(photo.width, photo.height, &photo.rgb)
         .expect("a decoded photo has 3 bytes a pixel");
-    let mut target = Image::new(width, height, fir::PixelType::U8x3);
+    let mut rgb = vec![0; 3 * width as usize * height as usize];
+    let mut target =
+        TypedImage::<U8x3>::from_buffer(width, height, &mut rgb).expect("it is as large");
     let options = fir::ResizeOptions::new().resize_alg(filter.algorithm());
+    // Of a type told at run time, it would be compiled for all thirteen.
     fir::Resizer::new()
-        .resize(&source, &mut target, &options)
-        .expect("the pixel types agree");
-    target.into_vec()
+        .resize_typed(&source, &mut target, &options)
+        .expect("the whole of the source is resized");
+    rgb
 }
 
 #[cfg(test)]
