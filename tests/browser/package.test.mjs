@@ -11,7 +11,7 @@ withBrowser(async (opened) => {
 });
 
 test('the wasm kernels agree with the scalar ones', async () => {
-  for (const [file, table] of [['photorecall', 'simd128'], ['relaxed/photorecall', 'relaxed-simd']]) {
+  for (const [file, table] of [['photorecall', 'simd128'], ['relaxed/photorecall', 'relaxed-simd-']]) {
     const report = await guest.page.evaluate(async (file) => {
       const wasm = await import(`/photorecall/${file}.js`);
       await wasm.default();
@@ -19,7 +19,7 @@ test('the wasm kernels agree with the scalar ones', async () => {
     }, file);
     console.log(`${file} compared: ${report.tables.join(', ')}; not run here: ${report.notRun.join(', ') || 'none'}`);
     assert.deepEqual(report.mismatches, []);
-    assert.equal(report.tables[0], table);
+    assert.ok(report.tables[0].startsWith(table), report.tables[0]);
   }
 });
 

@@ -33,7 +33,8 @@ static TABLES: &[&Kernels] = &[
 ];
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
 static TABLES: &[&Kernels] = &[
-    &relaxed::TABLE,
+    &relaxed::UNSIGNED,
+    &relaxed::SIGNED,
     &relaxed_pairs::TABLE,
     &simd128::TABLE,
     &scalar::TABLE,
@@ -87,21 +88,20 @@ fn runs_here(table: &Kernels) -> bool {
         }
     }
     // In wasm a module with instructions that the engine lacks does not load at all.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
+    {
+        let four_at_once = [&relaxed::UNSIGNED, &relaxed::SIGNED];
+        let is = |other: &Kernels| std::ptr::eq(table, other);
+        !four_at_once.into_iter().any(is) || relaxed::of_this_engine().is_some_and(is)
+    }
+    #[cfg(not(any(
+        target_arch = "x86_64",
+        all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos")
+    )))]
     {
         let _ = table;
         true
     }
-}
-
-/// Whether the table is worth choosing where it runs.
-fn pays(table: &Kernels) -> bool {
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd", feature = "photos"))]
-    if std::ptr::eq(table, &relaxed::TABLE) {
-        return relaxed::sums_four_at_once();
-    }
-    let _ = table;
-    true
 }
 
 impl Kernels {
@@ -112,7 +112,7 @@ impl Kernels {
             let asked = std::env::var("PHOTORECALL_KERNELS").ok();
             let named = asked.as_deref().and_then(Kernels::by_name);
             named
-                .or_else(|| Kernels::available().into_iter().find(|table| pays(table)))
+                .or_else(|| Kernels::available().first().copied())
                 .unwrap_or(ANYWHERE)
         });
         *BEST

@@ -6,12 +6,13 @@
 //!                                       look_ups, look_up_bytes, nearest_of_16, hamming_u64, overlaps_u64, quantise,
 //!                                       multiply, gemm_f32, attention, layer_norm, gelu, softmax_rows
 //! scalar │ scalar-7bit │ avx2 │ avx2-7bit │ avxvnni │ avx512 │ avx512vnni │          bodies in portable.rs,
-//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd │ relaxed-simd-16bit                or intrinsics
+//! avx512vpopcntdq │ amx │ simd128 │ relaxed-simd-u8 │ relaxed-simd-s8 │              or intrinsics
+//! relaxed-simd-16bit
 //! ```
 //!
 //! A table is chosen once and held: whoever holds a `&Kernels` may call it, since a table is only
 //! given out after the CPU was found to have its instructions (`choice`). Integers agree to the bit between all
-//! tables, `multiply` and `attention` whole (but for `relaxed-simd`, `relaxed-simd-16bit` and `avx2-7bit`, whose
+//! tables, `multiply` and `attention` whole (but for `relaxed-simd-16bit` and `avx2-7bit`, whose
 //! activations have 7 bits, and `scalar-7bit`, their reference); other f32 results differ by rounding. `pages` has the
 //! system keep large arrays where the processor finds them sooner, `aligned` begins arrays where it reads them at once.
 
@@ -150,7 +151,7 @@ pub const FAST_SCAN_MOST: u8 = 127;
 
 impl Kernels {
     /// `scalar`, `scalar-7bit`, `avx2`, `avx2-7bit`, `avxvnni`, `avx512`, `avx512vnni`, `avx512vpopcntdq`,
-    /// `amx`, `simd128`, `relaxed-simd` or `relaxed-simd-16bit`.
+    /// `amx`, `simd128`, `relaxed-simd-u8`, `relaxed-simd-s8` or `relaxed-simd-16bit`.
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -4,7 +4,8 @@
 //! panel p of PackedI8 (columns p·nr … p·nr+nr), groups of g input rows:
 //!   Pairs (g = 2)  k₀c₀ k₁c₀ k₀c₁ k₁c₁ … │ k₂c₀ k₃c₀ …      i8 weights
 //!   Quads (g = 4)  k₀c₀ k₁c₀ k₂c₀ k₃c₀ k₀c₁ …               u8 = weight + 128, for VNNI's u8 × i8
-//!   Sevens (g = 4) as Quads, with                           i8 weights and their sums, for u7 × i8
+//!   SignedQuads    as Quads, with                           i8 weights, for i8 × i8
+//!   Sevens         as SignedQuads, with                     their sums, for u7 × i8
 //! ```
 //! Rows and columns that only fill up a group or panel are zero weights.
 
@@ -18,6 +19,8 @@ pub(super) enum Layout {
     Pairs { nr: usize },
     /// Four input rows together, offset by 128 to be unsigned.
     Quads { nr: usize },
+    /// Four input rows together, as they are.
+    SignedQuads { nr: usize },
     /// Four input rows together; it is the activations that are unsigned, in 7 bits.
     Sevens { nr: usize },
 }
@@ -25,21 +28,24 @@ pub(super) enum Layout {
 impl Layout {
     pub(super) fn nr(self) -> usize {
         match self {
-            Self::Pairs { nr } | Self::Quads { nr } | Self::Sevens { nr } => nr,
+            Self::Pairs { nr }
+            | Self::Quads { nr }
+            | Self::SignedQuads { nr }
+            | Self::Sevens { nr } => nr,
         }
     }
 
     fn group(self) -> usize {
         match self {
             Self::Pairs { .. } => 2,
-            Self::Quads { .. } | Self::Sevens { .. } => 4,
+            Self::Quads { .. } | Self::SignedQuads { .. } | Self::Sevens { .. } => 4,
         }
     }
 
     /// Input rows that a kernel takes in one step: two groups of `Sevens`.
     pub(super) fn step(self) -> usize {
         match self {
-            Self::Pairs { .. } | Self::Quads { .. } => 4,
+            Self::Pairs { .. } | Self::Quads { .. } | Self::SignedQuads { .. } => 4,
             Self::Sevens { .. } => 8,
         }
     }
@@ -47,8 +53,8 @@ impl Layout {
     /// A weight's code.
     fn code(self, weight: i8) -> u8 {
         match self {
-            Self::Pairs { .. } | Self::Sevens { .. } => weight as u8,
             Self::Quads { .. } => (weight as u8).wrapping_add(128),
+            Self::Pairs { .. } | Self::SignedQuads { .. } | Self::Sevens { .. } => weight as u8,
         }
     }
 }

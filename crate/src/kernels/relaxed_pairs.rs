@@ -1,11 +1,16 @@
 //! wasm relaxed SIMD where the CPU cannot sum four products at once: `i16x8.relaxed_dot_i8x16_i7x16`, two products a
 //! lane. Nearly always those of two steps fit 16 bits as well, which halves what is left to do in 32. All else is
-//! as in `relaxed`.
+//! as in `simd128`.
+//!
+//! One operand of that instruction has 7 bits, or sums would saturate. It is the activations, unsigned and
+//! with a zero of their own: what a token loses there is its own, while what the weights lose is lost the
+//! same way by all tokens, and costs a tower ten times as much of its cosine.
 
 use core::arch::wasm32::*;
 
 use super::packed::{Layout, PackedI8, Rows};
-use super::{Kernels, Then, Tiles, portable, relaxed, relaxed_index, rows, simd128};
+use super::portable::{self, RowAt, store_row};
+use super::{Kernels, Then, Tiles, relaxed_index, rows, simd128};
 
 /// Columns of a panel: two registers of four sums.
 const NR: usize = 8;
@@ -94,6 +99,31 @@ fn tile<const ROWS: usize>(
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        relaxed::store::<2, NR>(sums, (row + r, panel), (q, w), then, out);
+        store(sums, (row + r, panel), (q, w), then, out);
     }
+}
+
+/// Brings the sums of one row of a tile back to f32.
+#[inline(always)]
+fn store(
+    sums: &[v128; 2],
+    (row, panel): (usize, usize),
+    (q, w): (&Rows, &PackedI8),
+    then: Then,
+    out: &mut [f32],
+) {
+    let columns = &w.sum[panel * NR..][..NR];
+    let mut lanes = [0i32; NR];
+    let places = lanes.as_chunks_mut::<4>().0;
+    let zero = i32x4_splat(q.zero[row]);
+    for ((sums, columns), lanes) in sums.iter().zip(columns.as_chunks::<4>().0).zip(places) {
+        // SAFETY: both hold the 16 bytes that are read and written.
+        unsafe {
+            let columns = v128_load(columns.as_ptr().cast());
+            // Σ w·(x + zero) − zero·Σ w = Σ w·x.
+            let exact = i32x4_sub(*sums, i32x4_mul(zero, columns));
+            v128_store(lanes.as_mut_ptr().cast(), exact);
+        }
+    }
+    store_row(&lanes, RowAt::of(q, row, panel * NR), w, then, out);
 }

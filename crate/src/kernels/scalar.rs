@@ -42,7 +42,7 @@ pub(super) const TABLE: Kernels = Kernels {
 
 const SEVENS_LAYOUT: Layout = Layout::Sevens { nr: NR };
 
-/// As `TABLE`, with activations of 7 bits in its int8 products: what `relaxed-simd` computes.
+/// As `TABLE`, with activations of 7 bits in its int8 products: what `relaxed-simd-16bit` and `avx2-7bit` compute.
 pub(super) static SEVENS: Kernels = Kernels {
     name: "scalar-7bit",
     tiles: Tiles {

@@ -39,7 +39,7 @@ export interface Glance {
 }
 /** What an encoder is. */
 export interface EncoderInfo {
-  /** The kernels that run: `simd128`, `relaxed-simd`, `relaxed-simd-16bit`. */
+  /** The kernels that run: `simd128`, `relaxed-simd-u8`, `relaxed-simd-s8`, `relaxed-simd-16bit`. */
   kernels: string;
   model: ModelRef;
   hasText: boolean;
