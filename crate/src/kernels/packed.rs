@@ -252,3 +252,24 @@ pub struct AttentionScratch {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) tiles: [Aligned<u8>; 4],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not every layout has a table that runs where the tests do.
+    #[test]
+    fn quads_are_four_rows_of_a_column_with_or_without_128() {
+        let w: Vec<i8> = (1..=10).chain([-3, -127]).collect();
+        let pack = |layout| PackedI8::new("none", layout, &w, (6, 2), &[1.0; 2], None).data;
+        let signed = pack(Layout::SignedQuads { nr: 3 });
+        let rows = [1, 3, 5, 7, 2, 4, 6, 8, 0, 0, 0, 0];
+        let rest = [9, -3, 0, 0, 10, -127, 0, 0, 0, 0, 0, 0];
+        let want: Vec<i8> = rows.into_iter().chain(rest).collect();
+        let codes = signed.iter().map(|code| *code as i8);
+        assert_eq!(codes.collect::<Vec<_>>(), want);
+        let unsigned = pack(Layout::Quads { nr: 3 });
+        let weights = unsigned.iter().map(|code| i16::from(*code) - 128);
+        assert!(weights.eq(want.into_iter().map(i16::from)));
+    }
+}
