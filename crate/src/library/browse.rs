@@ -11,6 +11,7 @@ use super::ask::{Day, Filter};
 use super::search::time_of;
 use super::segment::Segment;
 use super::{Library, Word, normalise};
+use crate::kernels::Kernels;
 
 /// Photos that the centres are made of.
 const SAMPLE: usize = 4096;
@@ -117,7 +118,7 @@ impl Library {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    Kernels::best().dot_f32(a, b)
 }
 
 /// The nearest of some centres and the cosine to it.
