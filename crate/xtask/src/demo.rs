@@ -9,13 +9,17 @@ use crate::{album, paths, tools, web};
 
 /// Builds, indexes `folder` (or the sample album), serves the page.
 pub fn demo(folder: Option<PathBuf>, port: u16, serve: bool) -> Result<()> {
-    tools::run(tools::cargo().args(["build", "--release"]))?;
     let folder = match folder {
         Some(folder) if !folder.is_dir() => bail!("{} is not a folder", folder.display()),
         Some(folder) => folder.canonicalize()?,
         None => album::fetch()?,
     };
-    web::build(web::For::Here)?;
+    // Each leaves a core free now and then: most of what either compiles is one unit.
+    std::thread::scope(|scope| {
+        let native = scope.spawn(|| tools::run(tools::cargo().args(["build", "--release"])));
+        web::build(web::For::Here)?;
+        native.join().expect("it returns its errors")
+    })?;
     let library = paths::target().join("demo-library").join(name_of(&folder));
     let mut index = Command::new(paths::photorecall());
     index
