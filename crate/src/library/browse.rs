@@ -2,8 +2,9 @@
 //!
 //! Clusters are made by spherical k-means (Dhillon and Modha 2001, "Concept Decompositions for Large
 //! Sparse Text Data") over at most 4,096 photos, seeded by the first and the farthest ones, so that
-//! the same library gives the same clusters. A cluster's word is the one whose vector lies nearest to
-//! the cluster's centre, as seen from the middle of all centres: what tells it from the others.
+//! the same library gives the same clusters, but for how processors round their sums. A cluster's word
+//! is the one whose vector lies nearest to the cluster's centre, as seen from the middle of all centres:
+//! what tells it from the others.
 
 use std::collections::BTreeMap;
 

@@ -14,12 +14,8 @@ pub fn demo(folder: Option<PathBuf>, port: u16, serve: bool) -> Result<()> {
         Some(folder) => folder.canonicalize()?,
         None => album::fetch()?,
     };
-    // Each leaves a core free now and then: most of what either compiles is one unit.
-    std::thread::scope(|scope| {
-        let native = scope.spawn(|| tools::run(tools::cargo().args(["build", "--release"])));
-        web::build(web::For::Here)?;
-        native.join().expect("it returns its errors")
-    })?;
+    let native = || tools::run(tools::cargo().args(["build", "--release"]));
+    tools::side_by_side(native, || web::build(web::For::Here))?;
     let library = paths::target().join("demo-library").join(name_of(&folder));
     let mut index = Command::new(paths::photorecall());
     index

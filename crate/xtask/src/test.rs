@@ -12,13 +12,8 @@ const PACKAGES: [&str; 2] = ["photorecall", "xtask"];
 /// Sets up and runs: format, lints, unit and integration tests, then the browser's.
 pub fn test() -> Result<()> {
     tools::run(tools::cargo().args(["fmt", "--all", "--check"]))?;
-    // Each leaves a core free now and then: most of what either compiles is one unit.
-    let packed = std::thread::scope(|scope| {
-        let native = scope.spawn(native);
-        let packed = web::build(web::For::Here).and_then(|()| package::pack());
-        native.join().expect("it returns its errors")?;
-        packed
-    })?;
+    let web = || web::build(web::For::Here).and_then(|()| package::pack());
+    let packed = tools::side_by_side(native, web)?;
     browser(&packed)
 }
 
@@ -42,14 +37,12 @@ fn tests_of(package: &str) -> Command {
 /// Builds the program and what needs no browser, in one go, so that no core waits for the other; what the tests say comes when
 /// they are done.
 fn native() -> Result<()> {
-    std::thread::scope(|scope| {
-        let golden = scope.spawn(golden_towers);
+    tools::side_by_side(golden_towers, || {
         // One package at a time, as `cargo build` selects them: together they would agree on other features
         // of what they share, and everything would be compiled again.
-        for package in PACKAGES {
-            tools::run(tests_of(package).args(["--all-targets", "--no-run"]))?;
-        }
-        golden.join().expect("it returns its errors")
+        PACKAGES.into_iter().try_for_each(|package| {
+            tools::run(tests_of(package).args(["--all-targets", "--no-run"]))
+        })
     })?;
     for package in PACKAGES {
         tools::run_apart(tests_of(package).env("PHOTORECALL_RANGES", ranges()))?;

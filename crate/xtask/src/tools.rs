@@ -181,3 +181,17 @@ pub fn debian_package(name: &str) -> Result<()> {
     apt(&["update", "-qq"])?;
     apt(&["install", "-y", "-qq", "--no-install-recommends", name])
 }
+
+/// Two builds at once: each leaves a core free now and then, since most of what either compiles is one unit. What
+/// the first one fails with comes first.
+pub fn side_by_side<T>(
+    first: impl FnOnce() -> Result<()> + Send,
+    second: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        first.join().expect("it returns its errors")?;
+        second
+    })
+}
