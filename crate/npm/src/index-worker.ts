@@ -78,11 +78,16 @@ let usual: Float32Array | undefined;
 /** Opening and the first search come before the usual words, in milliseconds. */
 const LEARN_AFTER_MS = 500;
 
+/** Photos that are added all the time would have clusters begun again for ever: the last try lets no one in. */
+const CLUSTER_TRIES = 3;
+
+/** Lets others in. */
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Gives the index the vectors of usual words, one at a time, so that calls come between them. */
 async function learn(index: Index | Parts): Promise<void> {
   // A library that is read again has the same model.
   if (usual) return index.setVocabulary(usual);
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   await pause(LEARN_AFTER_MS);
   const vectors: number[] = [];
   for (const text of wasm().vocabulary()) {
@@ -92,6 +97,20 @@ async function learn(index: Index | Parts): Promise<void> {
   }
   usual = Float32Array.from(vectors);
   if (index === current()) index.setVocabulary(usual);
+}
+
+/** Puts an index's photos in clusters, with calls let in between the steps; undefined if one of those changed it. */
+async function clustersOf(index: Index, count: number | undefined, letIn: boolean): Promise<Cluster[] | undefined> {
+  const clustering = index.clustering(count);
+  while (index.clusterOn(clustering)) {
+    if (!letIn) continue;
+    await pause(0);
+    if (index !== current()) {
+      clustering.free();
+      return undefined;
+    }
+  }
+  return index.clustered(clustering);
 }
 
 function current(): Index | Parts | undefined {
@@ -241,7 +260,10 @@ export const indexHandlers = {
 
   async clusters(count: number | undefined): Promise<Cluster[]> {
     await learning;
-    return opened().clusters(count);
+    for (let tries = 1; ; tries++) {
+      const clusters = await clustersOf(opened(), count, tries < CLUSTER_TRIES);
+      if (clusters) return clusters;
+    }
   },
 
   duplicates(): Duplicates {

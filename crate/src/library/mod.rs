@@ -10,6 +10,7 @@
 
 pub mod ask;
 mod browse;
+mod clusters;
 mod compaction;
 mod drift;
 mod duplicates;
@@ -33,7 +34,8 @@ pub(crate) mod words;
 use std::sync::Mutex;
 
 pub use crate::index::normalise;
-pub use browse::{Cluster, Month};
+pub use browse::Month;
+pub use clusters::{Cluster, Clustering};
 pub use compaction::Merged;
 pub use drift::Drift;
 pub use duplicates::Duplicates;

@@ -141,7 +141,12 @@ impl Segment {
 
     /// Rows that are not deleted.
     pub fn live_rows(&self) -> impl Iterator<Item = usize> {
-        (0..self.photos.len()).filter(|row| !self.deleted.contains(*row))
+        (0..self.photos.len()).filter(|row| self.is_live(*row))
+    }
+
+    /// Whether a row is not deleted.
+    pub fn is_live(&self, row: usize) -> bool {
+        !self.deleted.contains(row)
     }
 
     /// Rows that are not deleted, with what is kept of their photos.

@@ -12,7 +12,9 @@ use super::convert::{JsCluster, JsDamage, JsDuplicates, JsMonth, JsPage, JsPhoto
 use super::query::JsQuery;
 use crate::error::Error;
 use crate::library::ask::Ask;
-use crate::library::{self, ByTime, LabelChange, Library, ModelRef, Opened, Photo, Word};
+use crate::library::{
+    self, ByTime, Clustering, LabelChange, Library, ModelRef, Opened, Photo, Word,
+};
 use crate::store::idb::{IdbStore, Thumbnail};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -117,6 +119,11 @@ pub(super) fn words_of(vectors: &[f32], dim: usize) -> Vec<Word> {
     };
     words.map(word).collect()
 }
+
+/// Clusters in the making, of one index.
+#[wasm_bindgen(js_name = Clustering)]
+#[derive(Debug)]
+pub struct JsClustering(Clustering);
 
 impl Index {
     pub(super) fn new(opened: Opened, store: Option<IdbStore>) -> Self {
@@ -322,10 +329,24 @@ impl Index {
         to_js(&months)
     }
 
-    /// Photos in clusters by what is seen, the largest first.
-    #[wasm_bindgen(unchecked_return_type = "Cluster[]")]
-    pub fn clusters(&self, count: Option<usize>) -> Answer<JsValue> {
-        let clusters = self.library.borrow().clusters(count);
+    /// Begins to put the photos in clusters by what is seen: [`Index::cluster_on`] as long as it says so, then
+    /// [`Index::clustered`].
+    pub fn clustering(&self, count: Option<usize>) -> JsClustering {
+        JsClustering(self.library.borrow().clustering(count))
+    }
+
+    /// Does the next step, of some milliseconds. False when nothing is left to do, or the library has changed.
+    #[wasm_bindgen(js_name = clusterOn)]
+    pub fn cluster_on(&self, clustering: &mut JsClustering) -> bool {
+        self.library.borrow().cluster_on(&mut clustering.0)
+    }
+
+    /// The clusters, the largest first; undefined when the library has changed since they were begun.
+    #[wasm_bindgen(unchecked_return_type = "Cluster[] | undefined")]
+    pub fn clustered(&self, clustering: JsClustering) -> Answer<JsValue> {
+        let Some(clusters) = self.library.borrow().clustered(clustering.0) else {
+            return Ok(JsValue::UNDEFINED);
+        };
         let clusters: Vec<JsCluster> = clusters.into_iter().map(JsCluster::from).collect();
         to_js(&clusters)
     }
